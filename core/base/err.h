@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/base/err.h - the calling thread's error detail.                                              */
+#ifndef VIA_CORE_ERR_H
+#define VIA_CORE_ERR_H
+#include <viaduct/app/base.h>
+
+/* Formats the detail behind rc (at most 511 bytes) and returns rc: `return core_fail(VIA_IO, ...)`. */
+#if defined(__MINGW32__)
+__attribute__((format(gnu_printf, 2, 3)))
+#elif defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+via_rc core_fail(via_rc rc, const char *fmt, ...);
+
+/* The same with ": <system message> (error N)" behind it. os_error: errno or GetLastError(). */
+#if defined(__MINGW32__)
+__attribute__((format(gnu_printf, 3, 4)))
+#elif defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+via_rc core_fail_os(via_rc rc, int64_t os_error, const char *fmt, ...);
+
+/* Out of memory for `what`. */
+via_rc core_nomem(const char *what);
+
+/* A flaw as the detail of VIA_PROTO: "what: field at byte N: expected X, found Y". */
+via_rc core_fail_flaw(const char *what, const via_flaw *flaw);
+
+void core_error_clear(void);
+
+/* Puts the system's text for os_error into buf (os layer). */
+void os_error_text(int64_t os_error, char *buf, uint32_t cap);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * viaduct/app/session.h - level 1: acceptors and sessions, usable from the caller's own event loop.
+ *
+ * A session carries messages (docs/wire.md sections 2-4) between one client and one server. Its verbs
+ * try once and never block; via_session_wait() is the one that does. Send and receive are two lanes:
+ * one thread may send while another receives, never two on one lane. via_session_abort() may be called
+ * from any thread. A session that has failed once fails for ever with the same code.                 */
+#ifndef VIADUCT_APP_SESSION_H
+#define VIADUCT_APP_SESSION_H
+#include "endpoint.h"
+#include "wire.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct via_session via_session;
+typedef struct via_acceptor via_acceptor;
+
+typedef struct via_message {
+	uint16_t kind, flags, code, status; /* docs/wire.md section 2 */
+	uint32_t item_count;
+	uint32_t payload_len;
+	uint64_t id;
+	const void *payload;         /* recv: borrowed until via_session_release()                    */
+} via_message;
+
+/* -- opening ---------------------------------------------------------------------------------- */
+
+/**
+ * Starts a client session: dials, and sends HELLO as soon as it can. Drive it with
+ * via_session_step() until that returns something else than VIA_AGAIN.
+ *
+ * @param config  NULL for defaults; copied
+ * @retval VIA_OK        started
+ * @retval VIA_UNREACH   nobody listens there
+ * @retval VIA_NOTFOUND  no transport for it; the detail says why
+ * Blocks: no (loading a module touches the file system). Allocates: yes.
+ */
+VIA_API via_rc via_session_start(via_registry *r, const via_endpoint *ep, const via_session_config *config,
+				 via_session **out);
+
+/**
+ * Goes on with the handshake.
+ *
+ * @retval VIA_OK        the session is up
+ * @retval VIA_AGAIN     not yet: wait for via_session_arm(s, VIA_EV_RX) and call again
+ * @retval VIA_REFUSED   the server refused; via_session_info gives the status
+ * @retval VIA_TIMEOUT   the handshake's own deadline passed
+ * @retval VIA_PROTO, VIA_CLOSED, VIA_RESET  as via_session_recv()
+ */
+VIA_API via_rc via_session_step(via_session *s);
+
+/** Starts and steps until the session is up or the deadline passes. Blocks: until deadline. */
+VIA_API via_rc via_session_connect(via_registry *r, const via_endpoint *ep, const via_session_config *config,
+				   via_time deadline, via_session **out);
+
+/* -- server side ------------------------------------------------------------------------------ */
+
+/**
+ * Listens. Handshakes of many clients run at once, each with its own deadline.
+ *
+ * @retval VIA_EXISTS  a live server owns the endpoint
+ */
+VIA_API via_rc via_acceptor_open(via_registry *r, const via_endpoint *ep, const via_session_config *config,
+				 via_acceptor **out);
+
+/**
+ * Accepts, and moves every handshake on as far as it goes without waiting.
+ *
+ * @retval VIA_OK     *out is a session that is up; call again, there may be more
+ * @retval VIA_AGAIN  nothing more now; see via_acceptor_wait_set()
+ * other: the listener failed
+ */
+VIA_API via_rc via_acceptor_step(via_acceptor *a, via_session **out);
+
+/**
+ * What to sleep on until via_acceptor_step() is worth calling: fills at most cap objects.
+ *
+ * @param deadline  out: the earliest handshake deadline, VIA_FOREVER for none
+ * @return number of objects there are; VIA_BUSY: do not sleep
+ */
+VIA_API via_rc via_acceptor_wait_set(via_acceptor *a, via_waitobj *objs, uint32_t cap, via_time *deadline);
+
+/** Steps until a session is up. Blocks: until deadline. */
+VIA_API via_rc via_acceptor_accept(via_acceptor *a, via_time deadline, via_session **out);
+
+/** Ends a blocked via_acceptor_accept() with VIA_ABORTED, now and later. Threads: any. */
+VIA_API void via_acceptor_abort(via_acceptor *a);
+
+/** Textual address, for people. Lives as long as a. */
+VIA_API const char *via_acceptor_address(const via_acceptor *a);
+
+/** Stops listening, ends unfinished handshakes. Sessions handed out live on. NULL is fine. */
+VIA_API void via_acceptor_close(via_acceptor *a);
+
+/* -- messages --------------------------------------------------------------------------------- */
+
+/**
+ * Sends one message. Larger ones are chunked; a chunked message that meets a full link is kept and
+ * continued by via_session_flush().
+ *
+ * @retval VIA_OK      accepted; the payload may be reused
+ * @retval VIA_PENDING accepted in part: the payload must stay until via_session_flush() returns VIA_OK
+ * @retval VIA_AGAIN   nothing was sent: the link is full, or an earlier message is still pending
+ * @retval VIA_TOOBIG  payload over the agreed limit; VIA_LIMIT: item_count over the agreed limit
+ * @retval VIA_EXISTS  client: the id is in flight already
+ */
+VIA_API via_rc via_session_send(via_session *s, const via_message *m);
+
+/** Goes on with a pending message. VIA_OK: nothing is pending. VIA_AGAIN: still full. */
+VIA_API via_rc via_session_flush(via_session *s);
+
+/**
+ * Receives one message. The payload is borrowed until via_session_release().
+ *
+ * @retval VIA_OK     *m is filled; release it before the next call
+ * @retval VIA_AGAIN  none yet
+ * @retval VIA_CLOSED, VIA_RESET  the peer closed, or died
+ * @retval VIA_PROTO  the peer broke the protocol; the detail says how
+ * @retval VIA_LIMIT  over an agreed limit; *m holds the header (no payload) so that a server can answer,
+ *                    after which the session must be closed
+ */
+VIA_API via_rc via_session_recv(via_session *s, via_message *m);
+VIA_API void via_session_release(via_session *s, const via_message *m);
+
+/**
+ * What to sleep on until a verb is worth trying. events: VIA_EV_RX, VIA_EV_TX or both.
+ *
+ * @retval VIA_BUSY  ready already: do not sleep
+ */
+VIA_API via_rc via_session_arm(via_session *s, uint32_t events, via_waitobj *out);
+VIA_API void via_session_disarm(via_session *s, uint32_t events);
+
+/**
+ * Waits until a verb is worth trying: spins while that pays, then sleeps.
+ *
+ * @retval VIA_OK, VIA_TIMEOUT, VIA_ABORTED
+ */
+VIA_API via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline);
+
+/** Sends, waiting for room. Blocks: until deadline, which covers the whole message. */
+VIA_API via_rc via_session_send_wait(via_session *s, const via_message *m, via_time deadline);
+/** Receives, waiting. Blocks: until deadline, which covers the whole message. */
+VIA_API via_rc via_session_recv_wait(via_session *s, via_message *m, via_time deadline);
+
+/** Ends the session from any thread: every verb and wait fails with why from now on. */
+VIA_API void via_session_abort(via_session *s, via_rc why);
+
+/* -- facts ------------------------------------------------------------------------------------- */
+
+enum { VIA_VERDICT_SELECTED = 1,  /* carries the data                                             */
+       VIA_VERDICT_OFFERED = 2,   /* offered, the peer chose another                              */
+       VIA_VERDICT_NOT_COMMON = 3, /* offered, the peer does not have it                          */
+       VIA_VERDICT_FAILED = 4,    /* selected, but could not be provisioned or attached           */
+       VIA_VERDICT_UNUSABLE = 5,  /* not offered: see reason                                      */
+       VIA_VERDICT_MASKED = 6 };  /* not offered: configured out                                  */
+typedef struct via_candidate {
+	uint32_t profile;            /* the bit                                                       */
+	uint32_t verdict;            /* VIA_VERDICT_*                                                 */
+	char id[64];                 /* component id, "" if none provides it                          */
+	char reason[192];
+} via_candidate;
+
+typedef struct via_session_info {
+	uint32_t struct_size;
+	uint32_t is_server, is_up;
+	uint32_t status;             /* of the handshake: VIA_STATUS_*                                */
+	uint64_t session_id;
+	uint32_t offered, peer_offered, selected; /* profile masks; peer_offered 0 if unknown        */
+	uint32_t max_request_payload, max_request_batch, max_response_payload, max_response_batch;
+	uint32_t packet_size;
+	uint32_t n_candidates;
+	const via_candidate *candidates; /* lives as long as the session */
+	via_peer peer;
+} via_session_info;
+
+VIA_API void via_session_get_info(via_session *s, via_session_info *out);
+VIA_API const char *via_verdict_text(uint32_t verdict);
+
+/** Closes and frees. No message may be out. NULL is fine. */
+VIA_API void via_session_close(via_session *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * viaduct/codec.h - what the bytes of one method mean. Pure: no I/O, no allocation, no state.
+ *
+ * A record is a head (a fixed list of columns) and zero or more rows (another fixed list). That is enough
+ * for calls (head only), snapshots and lookups (head + rows) and events, and it lets the core replicate a
+ * table, the command line print any service and a gateway speak JSON without knowing a single method.
+ * Programs that want speed use the typed view and builder functions of viaduct/codecs/<name>.h instead;
+ * both are the same code underneath.                                                                  */
+#ifndef VIADUCT_CODEC_H
+#define VIADUCT_CODEC_H
+#include "host.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+enum { VIA_SIDE_REQUEST = 0, VIA_SIDE_RESPONSE = 1 };
+enum { VIA_COL_KEY = 1,          /* part of the row's identity: caches and tables index by these     */
+       VIA_COL_ECHO = 2 };       /* the response must repeat the request's value in the same position */
+
+typedef struct via_column {      /* frozen */
+	const char *name;
+	uint32_t type;               /* VIA_T_* */
+	uint32_t flags;              /* VIA_COL_* */
+} via_column;
+
+typedef struct via_shape {       /* frozen: embedded by value */
+	uint32_t n_head, n_row;
+	const via_column *head, *row;
+} via_shape;
+
+typedef struct via_builder {     /* frozen; lives on the caller's stack */
+	uint64_t opaque[16];
+} via_builder;
+
+typedef struct via_codec {
+	uint32_t struct_size, flags;
+	uint16_t method;             /* method code on the wire */
+	uint16_t layout;             /* layout version it speaks */
+	uint32_t reserved;
+	const char *name;            /* "cgroups-snapshot" */
+	via_shape side[2];           /* by VIA_SIDE_* */
+	/* Complete structural validation. All other readers may only be given bytes that passed, and that
+	 * nobody else can change meanwhile. Returns the number of rows, or VIA_PROTO with *why (may be
+	 * NULL) filled.                                                                                 */
+	via_rc(VIA_CALL *check)(uint32_t side, const void *src, uint64_t len, via_flaw *why);         /* [any] nb na */
+	void(VIA_CALL *head)(uint32_t side, const void *src, uint64_t len, via_value *out);           /* [any] nb na; n_head values */
+	void(VIA_CALL *row)(uint32_t side, const void *src, uint64_t len, uint32_t index, via_value *out); /* [any] nb na; n_row values */
+	/* One key/value of a PAIRS column. NULL when no column has that type. */
+	void(VIA_CALL *pair)(uint32_t side, const void *src, uint64_t len, uint32_t index, uint32_t column,
+			     uint32_t i, via_value out[2]);                                       /* [any] nb na */
+	/* Builder over the caller's room, which may be memory the peer will see. TOOBIG leaves what was added
+	 * valid. INVAL: a value that the method cannot carry. Values are read before the call returns.  */
+	via_rc(VIA_CALL *begin)(via_builder *, uint32_t side, void *dst, uint64_t cap, uint32_t max_rows); /* [any] nb na */
+	via_rc(VIA_CALL *set_head)(via_builder *, const via_value *head);                             /* [any] nb na */
+	via_rc(VIA_CALL *add_row)(via_builder *, const via_value *row, const via_value *pairs);       /* [any] nb na */
+	via_rc(VIA_CALL *finish)(via_builder *, uint64_t *used);                                      /* [any] nb na */
+	const void *(VIA_CALL *get_ext)(const char *id);                                              /* [any]; may be NULL */
+} via_codec;
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * viaduct/service.h - answers calls. The core owns framing, batching, credit, deadlines and the threads. */
+#ifndef VIADUCT_SERVICE_H
+#define VIADUCT_SERVICE_H
+#include "codec.h"
+#include "transport.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+enum { VIA_SVC_CONCURRENT = 1,   /* calls may overlap, also those of one session; else one at a time */
+       VIA_SVC_IDEMPOTENT = 2,   /* a call may run twice (at-least-once retry) without harm          */
+       VIA_SVC_BLOCKING = 4 };   /* call() may block: the core runs it on a pool, never on an event loop */
+
+typedef struct via_call {
+	uint32_t struct_size;
+	uint16_t method, reserved;
+	const void *request;         /* passed the codec's check, and cannot change under the service;
+	                                valid until call() returns, or until reply() after VIA_PENDING  */
+	uint64_t request_len;
+	void *response;              /* room to encode into; may be memory the peer will see: write only.
+	                                Valid until call() returns.                                  */
+	uint64_t response_cap;
+	uint64_t response_len;       /* out */
+	via_time deadline;           /* when the answer stops being useful; VIA_FOREVER if unknown   */
+	const via_peer *peer;        /* valid until call() returns                                   */
+	uint64_t token;              /* for host->reply after VIA_PENDING                            */
+} via_call;
+
+typedef struct via_service {
+	uint32_t struct_size, flags; /* flags: VIA_SVC_* */
+	const char *name;            /* endpoint name, "cgroups-snapshot"; A-Z a-z 0-9 . _ -         */
+	const char *const *codecs;   /* names of the codecs it speaks, NULL-terminated; one is usual */
+	via_rc(VIA_CALL *open)(void *self, const via_peer *, void **session);           /* [ctl] before a session's first call;
+	                                             may refuse the peer; NULL = no per-session state */
+	/* OK: response_len bytes are the answer. PENDING: host->reply(token) comes later, exactly once. TOOBIG:
+	 * the answer does not fit response_cap; the peer gets LIMIT_EXCEEDED. Any other rc: INTERNAL_ERROR. */
+	via_rc(VIA_CALL *call)(void *self, void *session, via_call *);                  /* [rx]; [any] with CONCURRENT */
+	void(VIA_CALL *cancel)(void *self, void *session, uint64_t token);              /* [any] nb; a reply is still owed; may be NULL */
+	void(VIA_CALL *close)(void *self, void *session);                               /* [ctl] no call outstanding; may be NULL */
+	const void *(VIA_CALL *get_ext)(void *self, const char *id);                    /* [any]; may be NULL */
+} via_service;
+#ifdef __cplusplus
+}
+#endif
+#endif

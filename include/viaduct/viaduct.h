@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * viaduct/viaduct.h - the whole application API in one include.                                      */
+#ifndef VIADUCT_VIADUCT_H
+#define VIADUCT_VIADUCT_H
+#include "app/base.h"
+#include "app/client.h"
+#include "app/endpoint.h"
+#include "app/registry.h"
+#include "app/server.h"
+#include "app/session.h"
+#include "app/wire.h"
+#endif
