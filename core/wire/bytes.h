@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/wire/bytes.h - fields at any address in host byte order, and flaws. */
+#ifndef VIA_CORE_WIRE_BYTES_H
+#define VIA_CORE_WIRE_BYTES_H
+#include <viaduct/app/wire.h>
+
+#include <string.h>
+
+static inline uint16_t get_u16(const void *p, size_t at)
+{
+	uint16_t v;
+
+	memcpy(&v, (const uint8_t *)p + at, sizeof v);
+	return v;
+}
+
+static inline uint32_t get_u32(const void *p, size_t at)
+{
+	uint32_t v;
+
+	memcpy(&v, (const uint8_t *)p + at, sizeof v);
+	return v;
+}
+
+static inline uint64_t get_u64(const void *p, size_t at)
+{
+	uint64_t v;
+
+	memcpy(&v, (const uint8_t *)p + at, sizeof v);
+	return v;
+}
+
+static inline void put_u16(void *p, size_t at, uint16_t v)
+{
+	memcpy((uint8_t *)p + at, &v, sizeof v);
+}
+
+static inline void put_u32(void *p, size_t at, uint32_t v)
+{
+	memcpy((uint8_t *)p + at, &v, sizeof v);
+}
+
+static inline void put_u64(void *p, size_t at, uint64_t v)
+{
+	memcpy((uint8_t *)p + at, &v, sizeof v);
+}
+
+static inline uint64_t align8(uint64_t x)
+{
+	return (x + 7) & ~(uint64_t)7;
+}
+
+/* A flaw that concerns no item; `return flawed(why, FLAW(BAD_MAGIC, 0, want, got, "magic"))`. */
+#define FLAW(k, at, want, got, name) \
+	((via_flaw){VIA_FLAW_##k, VIA_FLAW_NO_ITEM, (at), (want), (got), (name)})
+
+static inline via_rc flawed(via_flaw *why, via_flaw flaw)
+{
+	if (why != NULL)
+		*why = flaw;
+	return VIA_PROTO;
+}
+
+#endif
