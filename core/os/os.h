@@ -56,7 +56,7 @@ void os_waker_clear(os_waker *w);
 void os_waker_object(const os_waker *w, via_waitobj *out);
 
 /* Sleeps until one of n objects is ready or the deadline passes. *ready gets a bit for each ready
- * object (n <= 32). FD and WIN objects; WORD is VIA_NOTSUP. VIA_OK, VIA_TIMEOUT, VIA_IO.             */
+ * object (n <= 32; 0 just sleeps). FD and WIN objects; WORD is VIA_NOTSUP. VIA_OK, VIA_TIMEOUT, VIA_IO. */
 via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time deadline, uint32_t *ready);
 
 /* Many objects, each with a key. One thread waits; add, modify and remove come from that thread too. */
@@ -69,6 +69,9 @@ via_rc os_poller_modify(os_poller *p, const via_waitobj *obj, void *key); /* oth
 void os_poller_remove(os_poller *p, const via_waitobj *obj);
 /* Number of events (0 after the deadline), or VIA_IO. VIA_POLL looks without sleeping. */
 via_rc os_poller_wait(os_poller *p, os_event *out, uint32_t cap, via_time deadline);
+
+/* Closes an operating-system handle that came over a link; sets it to VIA_H_NONE. */
+void os_handle_close(via_handle *h);
 
 /* -- environment -------------------------------------------------------------------------------- */
 

@@ -9,7 +9,8 @@ extern "C" {
 #endif
 enum { VIA_SVC_CONCURRENT = 1,   /* calls may overlap, also those of one session; else one at a time */
        VIA_SVC_IDEMPOTENT = 2,   /* a call may run twice (at-least-once retry) without harm          */
-       VIA_SVC_BLOCKING = 4 };   /* call() may block: the core runs it on a pool, never on an event loop */
+       VIA_SVC_BLOCKING = 4,     /* call() may block: the core runs it on a pool, never on an event loop */
+       VIA_SVC_ASYNC = 8 };      /* call() may return VIA_PENDING; without it there is no token          */
 
 typedef struct via_call {
 	uint32_t struct_size;
@@ -23,7 +24,7 @@ typedef struct via_call {
 	uint64_t response_len;       /* out */
 	via_time deadline;           /* when the answer stops being useful; VIA_FOREVER if unknown   */
 	const via_peer *peer;        /* valid until call() returns                                   */
-	uint64_t token;              /* for host->reply after VIA_PENDING                            */
+	uint64_t token;              /* ASYNC: for host->reply after VIA_PENDING; else 0             */
 } via_call;
 
 typedef struct via_service {
@@ -31,7 +32,7 @@ typedef struct via_service {
 	const char *name;            /* endpoint name, "cgroups-snapshot"; A-Z a-z 0-9 . _ -         */
 	const char *const *codecs;   /* names of the codecs it speaks, NULL-terminated; one is usual */
 	via_rc(VIA_CALL *open)(void *self, const via_peer *, void **session);           /* [ctl] before a session's first call;
-	                                             may refuse the peer; NULL = no per-session state */
+	                                             may refuse the peer; may be NULL: no per-session state */
 	/* OK: response_len bytes are the answer. PENDING: host->reply(token) comes later, exactly once. TOOBIG:
 	 * the answer does not fit response_cap; the peer gets LIMIT_EXCEEDED. Any other rc: INTERNAL_ERROR. */
 	via_rc(VIA_CALL *call)(void *self, void *session, via_call *);                  /* [rx]; [any] with CONCURRENT */

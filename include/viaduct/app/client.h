@@ -65,8 +65,8 @@ typedef struct via_reply {
  * @param deadline  absolute, or 0 for the configured call timeout from now
  * @retval VIA_OK       status OK; a batch's directory has been checked
  * @retval VIA_STATE    not READY; nothing was sent
- * @retval VIA_REFUSED  answered with another status: see reply->status. The session goes on if the
- *                      server keeps it
+ * @retval VIA_REFUSED  answered with another status: see reply->status. UNSUPPORTED leaves the client
+ *                      READY; after any other servers close, and the client is BROKEN
  * @retval VIA_TIMEOUT, VIA_ABORTED  the client is BROKEN: the answer may still be under way
  * @retval VIA_CLOSED, VIA_RESET     the server closed or died; at once, not at the deadline. BROKEN
  * @retval VIA_PROTO    the answer breaks the protocol. BROKEN

@@ -33,6 +33,7 @@ typedef struct via_message {
  * @param config  NULL for defaults; copied
  * @retval VIA_OK        started
  * @retval VIA_UNREACH   nobody listens there
+ * @retval VIA_AGAIN     the server's queue is full: start again in a moment
  * @retval VIA_NOTFOUND  no transport for it; the detail says why
  * Blocks: no (loading a module touches the file system). Allocates: yes.
  */

@@ -120,7 +120,12 @@ VIA_API uint32_t via_wire_ack_packet(const via_wire_ack *a, uint16_t status, voi
 #define VIA_WIRE_HELLO_PACKET 76u
 #define VIA_WIRE_ACK_PACKET 80u
 
-/** What a client makes of the answer: VIA_OK, VIA_REFUSED with *status, or VIA_PROTO with *why. */
+/**
+ * What a client makes of the answer: VIA_OK, VIA_REFUSED with *status, or VIA_PROTO with *why. Another
+ * header version or payload layout is VIA_REFUSED with VIA_STATUS_INCOMPATIBLE; a bare header with a status
+ * is refusal enough. An agreed packet size of 32 or less, or a selection that is not exactly one bit, is
+ * VIA_PROTO.
+ */
 VIA_API via_rc via_wire_ack_inspect(const void *packet, uint64_t len, via_wire_ack *ack, uint16_t *status,
 				    via_flaw *why);
 

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/server/answer.c - one message through its service: binding, checking, batches, late answers.
+ *
+ * Threads: the conn's worker, or the pool thread that has the conn's message. docs/wire.md section 15. */
+#include "server.h"
+#include <string.h>
+
+/* -- binding: the module of a service is loaded by its first call ------------------------------------ */
+
+static via_rc take_codecs(struct server_endpoint *ep)
+{
+	const char *const *name;
+
+	for (name = ep->service->codecs; name != NULL && *name != NULL; name++) {
+		via_rc rc;
+
+		if (ep->n_codecs == MAX_METHODS)
+			return core_fail(VIA_LIMIT, "service %s: expected at most %d codecs", ep->service->name, MAX_METHODS);
+		rc = via_registry_acquire(ep->server->reg, VIA_KIND_CODEC, *name, 0, &ep->codec_ref[ep->n_codecs]);
+		if (rc != VIA_OK)
+			return rc;
+		ep->n_codecs++;
+	}
+	return VIA_OK;
+}
+
+void answer_unbind(struct server_endpoint *ep)
+{
+	while (ep->n_codecs > 0)
+		via_registry_release(ep->server->reg, &ep->codec_ref[--ep->n_codecs]);
+	if (ep->service_ref.vtable != NULL) {
+		ep->service = NULL;
+		via_registry_release(ep->server->reg, &ep->service_ref);
+	}
+	atomic_store(&ep->bound, 0);
+}
+
+static via_rc bind_locked(struct server_endpoint *ep)
+{
+	via_registry *reg = ep->server->reg;
+	via_rc rc = VIA_OK;
+
+	if (ep->service == NULL) {
+		rc = via_registry_acquire(reg, VIA_KIND_SERVICE, ep->ep.service, 0, &ep->service_ref);
+		if (rc != VIA_OK)
+			return rc;
+		ep->service = ep->service_ref.vtable;
+		ep->self = ep->service_ref.self;
+	}
+	rc = take_codecs(ep);
+	if (rc != VIA_OK)
+		answer_unbind(ep);
+	return rc;
+}
+
+/* A failure is tried again at the next call: the missing module may have been installed by then. */
+static via_rc bind_endpoint(struct server_endpoint *ep)
+{
+	via_rc rc = VIA_OK;
+
+	if (atomic_load_explicit(&ep->bound, memory_order_acquire) != 0)
+		return VIA_OK;
+	os_mutex_lock(&ep->lock);
+	if (atomic_load(&ep->bound) == 0) {
+		rc = bind_locked(ep);
+		if (rc == VIA_OK)
+			atomic_store_explicit(&ep->bound, 1, memory_order_release);
+		else
+			reg_log(ep->server->reg, VIA_LOG_ERROR, "core", "service %s cannot be loaded: %s", ep->ep.service,
+				via_error());
+	}
+	os_mutex_unlock(&ep->lock);
+	return rc;
+}
+
+static const via_codec *find_codec(const struct server_endpoint *ep, uint16_t method)
+{
+	uint32_t i;
+
+	for (i = 0; i < ep->n_codecs; i++) {
+		const via_codec *codec = ep->codec_ref[i].vtable;
+
+		if (codec->method == method)
+			return codec;
+	}
+	return NULL;
+}
+
+static via_rc open_session(struct server_conn *c)
+{
+	struct server_endpoint *ep = c->ep;
+	via_rc rc = VIA_OK;
+
+	if (c->svc_open != 0)
+		return VIA_OK;
+	if (ep->service->open != NULL) {
+		os_mutex_lock(&ep->lock);
+		rc = ep->service->open(ep->self, &c->peer, &c->svc_session);
+		os_mutex_unlock(&ep->lock);
+	}
+	c->svc_open = rc == VIA_OK;
+	return rc;
+}
+
+void answer_close_session(struct server_conn *c)
+{
+	struct server_endpoint *ep = c->ep;
+
+	if (c->svc_open != 0 && ep->service->close != NULL) {
+		os_mutex_lock(&ep->lock);
+		ep->service->close(ep->self, c->svc_session);
+		os_mutex_unlock(&ep->lock);
+	}
+	c->svc_open = 0;
+}
+
+uint16_t answer_bind(struct server_conn *c, const via_message *m)
+{
+	if (bind_endpoint(c->ep) != VIA_OK)
+		return VIA_STATUS_INTERNAL_ERROR;
+	c->job.codec = find_codec(c->ep, m->code);
+	if (c->job.codec == NULL)
+		return VIA_STATUS_UNSUPPORTED;
+	return open_session(c) == VIA_OK ? VIA_STATUS_OK : VIA_STATUS_INTERNAL_ERROR;
+}
+
+/* -- late answers ----------------------------------------------------------------------------------------- */
+
+/* Whoever comes second, the returning call or the reply, hands the conn back to its worker. */
+void answer_gate(struct server_conn *c)
+{
+	if (atomic_fetch_add(&c->job.gate, 1) == 1)
+		worker_post(c->worker, c);
+}
+
+static void on_reply(void *arg, via_rc rc, const void *response, uint64_t len)
+{
+	struct server_conn *c = arg;
+	struct job *j = &c->job;
+
+	j->reply_rc = rc;
+	j->reply_len = 0;
+	if (rc == VIA_OK && len > c->ep->ceiling)
+		j->reply_rc = VIA_TOOBIG;
+	if (j->reply_rc == VIA_OK && len != 0) {
+		j->reply = env_alloc(c->worker->server->env, len);
+		if (j->reply == NULL)
+			j->reply_rc = VIA_NOMEM;
+		else
+			memcpy(j->reply, response, (size_t)len);
+		j->reply_len = (uint32_t)len;
+	}
+	answer_gate(c);
+}
+
+/* -- calls --------------------------------------------------------------------------------------------------- */
+
+static via_rc call_service(struct server_conn *c, const void *req, uint32_t req_len, void *dst, uint64_t cap,
+			   uint64_t *len)
+{
+	struct server_endpoint *ep = c->ep;
+	struct job *j = &c->job;
+	struct pending_table *pending = reg_pending(ep->server->reg);
+	int is_async = (ep->service->flags & VIA_SVC_ASYNC) != 0;
+	via_call call = {.struct_size = sizeof call,
+			 .method = j->codec->method,
+			 .request = req,
+			 .request_len = req_len,
+			 .response = dst,
+			 .response_cap = cap,
+			 .deadline = VIA_FOREVER,
+			 .peer = &c->peer};
+	via_rc rc = VIA_OK;
+
+	if (is_async != 0) {
+		atomic_store(&j->gate, 0);
+		rc = pending_add(pending, on_reply, c, &call.token);
+		if (rc != VIA_OK)
+			return rc;
+		j->token = call.token;
+	}
+	if ((ep->service->flags & VIA_SVC_CONCURRENT) != 0) {
+		rc = ep->service->call(ep->self, c->svc_session, &call);
+	} else {
+		os_mutex_lock(&ep->lock);
+		rc = ep->service->call(ep->self, c->svc_session, &call);
+		os_mutex_unlock(&ep->lock);
+	}
+	if (is_async != 0 && rc != VIA_PENDING) {
+		pending_remove(pending, call.token);
+		j->token = 0;
+	}
+	if (is_async == 0 && rc == VIA_PENDING)
+		return core_fail(VIA_STATE, "service %s answered VIA_PENDING without VIA_SVC_ASYNC", ep->service->name);
+	if (rc == VIA_OK && call.response_len > cap)
+		return core_fail(VIA_STATE, "service %s wrote %llu bytes into room for %llu", ep->service->name,
+				 (unsigned long long)call.response_len, (unsigned long long)cap);
+	*len = call.response_len;
+	return rc;
+}
+
+static uint16_t status_of(struct server_conn *c, via_rc rc)
+{
+	if (rc == VIA_OK)
+		return VIA_STATUS_OK;
+	if (rc == VIA_TOOBIG)
+		return VIA_STATUS_LIMIT_EXCEEDED;
+	reg_log(c->ep->server->reg, VIA_LOG_WARN, "core", "service %s failed: %s", c->ep->ep.service,
+		via_error()[0] != '\0' ? via_error() : via_rc_text(rc));
+	return VIA_STATUS_INTERNAL_ERROR;
+}
+
+static enum answer_result finish(struct job *j, uint16_t status, uint32_t len)
+{
+	j->status = status;
+	j->len = status == VIA_STATUS_OK ? len : 0;
+	return ANSWER_READY;
+}
+
+/* Where the next item's answer is encoded. NULL: no room left. */
+static void *item_room(struct job *j, uint64_t *cap)
+{
+	if (j->is_batch != 0)
+		return via_wire_batch_room(&j->batch, cap);
+	*cap = j->cap;
+	return j->dst;
+}
+
+static uint16_t item_request(const struct job *j, const void **req, uint32_t *len)
+{
+	const via_message *m = &j->request;
+
+	if (j->is_batch == 0) {
+		*req = m->payload;
+		*len = m->payload_len;
+	} else if (via_wire_batch_item(m->payload, m->payload_len, m->item_count, j->index, req, len, NULL) != VIA_OK) {
+		return VIA_STATUS_BAD_ENVELOPE;
+	}
+	if (j->codec->check(VIA_SIDE_REQUEST, *req, *len, NULL) < 0)
+		return VIA_STATUS_BAD_ENVELOPE;
+	return VIA_STATUS_OK;
+}
+
+void answer_begin(struct server_conn *c, const via_message *m, uint8_t *dst, uint32_t cap)
+{
+	struct job *j = &c->job;
+	const via_codec *codec = j->codec;
+	int is_batch = (m->flags & VIA_WIRE_FLAG_BATCH) != 0;
+
+	/* a batch of one comes with and without a directory: docs/wire.md section 3 */
+	if (is_batch != 0 && m->item_count == 1)
+		is_batch = via_wire_batch_has_directory(m->payload, m->payload_len);
+	*j = (struct job){.request = *m, .codec = codec, .is_batch = is_batch, .dst = dst, .cap = cap};
+}
+
+enum answer_result answer_run(struct server_conn *c)
+{
+	struct job *j = &c->job;
+	uint32_t n = j->is_batch != 0 ? j->request.item_count : 1;
+
+	if (j->index == 0 && j->is_batch != 0 && via_wire_batch_begin(&j->batch, j->dst, j->cap, n) != VIA_OK)
+		return finish(j, VIA_STATUS_LIMIT_EXCEEDED, 0);
+	for (; j->index < n; j->index++) {
+		const void *req;
+		uint32_t req_len;
+		uint64_t cap, len = 0;
+		uint16_t status = item_request(j, &req, &req_len);
+		void *dst = item_room(j, &cap);
+		via_rc rc;
+
+		if (status != VIA_STATUS_OK)
+			return finish(j, status, 0);
+		if (dst == NULL)
+			return finish(j, VIA_STATUS_LIMIT_EXCEEDED, 0);
+		core_error_clear();
+		rc = call_service(c, req, req_len, dst, cap, &len);
+		if (rc == VIA_PENDING)
+			return ANSWER_PENDING;
+		if (rc == VIA_OK && j->is_batch != 0)
+			rc = via_wire_batch_commit(&j->batch, (uint32_t)len);
+		if (rc != VIA_OK)
+			return finish(j, status_of(c, rc), 0);
+		if (j->is_batch == 0)
+			j->len = (uint32_t)len;
+	}
+	return finish(j, VIA_STATUS_OK, j->is_batch != 0 ? (uint32_t)via_wire_batch_finish(&j->batch) : j->len);
+}
+
+enum answer_result answer_resume(struct server_conn *c)
+{
+	struct job *j = &c->job;
+	via_rc rc = j->reply_rc;
+
+	if (rc == VIA_OK && j->is_batch != 0)
+		rc = via_wire_batch_add(&j->batch, j->reply, j->reply_len);
+	else if (rc == VIA_OK && j->reply_len > j->cap)
+		rc = VIA_TOOBIG;
+	else if (rc == VIA_OK && j->reply_len != 0)
+		memcpy(j->dst, j->reply, j->reply_len);
+	env_free(c->ep->server->env, j->reply);
+	j->reply = NULL;
+	if (rc != VIA_OK)
+		return finish(j, status_of(c, rc), 0);
+	if (j->is_batch == 0)
+		return finish(j, VIA_STATUS_OK, j->reply_len);
+	j->index++;
+	return ANSWER_PENDING;
+}

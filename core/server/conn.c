@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/server/conn.c - one session of a managed server: requests in, answers out (docs/wire.md section 15).
+ *
+ * One message at a time is being answered; the next stays in the link until its answer is out, so a peer
+ * that pipelines is held back by the link and memory stays bounded.                                  */
+#include "server.h"
+#include <string.h>
+
+enum { BURST = 32 }; /* messages of one session before the others get a turn */
+
+/* -- answers out ---------------------------------------------------------------------------------------- */
+
+uint8_t *conn_room(struct server_conn *c, uint32_t len)
+{
+	const core_env *e = c->worker->server->env;
+	uint8_t *b;
+
+	if (len <= c->buf_cap && c->buf != NULL)
+		return c->buf;
+	b = env_alloc(e, len != 0 ? len : 1);
+	if (b == NULL)
+		return NULL;
+	env_free(e, c->buf);
+	c->buf = b;
+	c->buf_cap = len;
+	return b;
+}
+
+static void start_linger(struct server_conn *c)
+{
+	via_link *l = c->s->data;
+
+	/* closing now could overtake the answer: the peer reads it, sees the end and closes */
+	if (l->ops->shutdown(l) != VIA_OK) {
+		conn_close(c);
+		return;
+	}
+	c->lingering = 1;
+	worker_set_deadline(c, via_deadline(LINGER_NS));
+}
+
+static void answer_out(struct server_conn *c)
+{
+	c->out_waiting = 0;
+	worker_set_deadline(c, 0);
+	if (c->worker->draining != 0)
+		conn_close(c);
+	else if (c->close_after != 0)
+		start_linger(c);
+}
+
+/* Moves a payload out of the worker's buffer, which the next conn will use. */
+static int keep_payload(struct server_conn *c)
+{
+	uint8_t *b;
+
+	if (c->out.payload_len == 0 || c->out.payload == c->buf)
+		return 1;
+	b = conn_room(c, c->out.payload_len);
+	if (b == NULL)
+		return 0;
+	memcpy(b, c->out.payload, c->out.payload_len);
+	c->out.payload = b;
+	return 1;
+}
+
+/* The link is full: the answer waits, for as long as the configuration lets a peer take. */
+static void answer_waits(struct server_conn *c, via_rc rc)
+{
+	via_server *s = c->worker->server;
+
+	if (!keep_payload(c)) {
+		conn_close(c);
+		return;
+	}
+	if (rc == VIA_PENDING)
+		tx_rebase(c->s, c->out.payload);
+	c->out_waiting = rc;
+	worker_set_deadline(c, via_deadline((uint64_t)s->options.send_timeout_ms * 1000000u));
+}
+
+static void send_answer(struct server_conn *c)
+{
+	via_rc rc = via_session_send(c->s, &c->out);
+
+	if (rc == VIA_OK)
+		answer_out(c);
+	else if (rc == VIA_AGAIN || rc == VIA_PENDING)
+		answer_waits(c, rc);
+	else
+		conn_close(c);
+}
+
+static void flush_answer(struct server_conn *c)
+{
+	via_rc rc;
+
+	if (c->out_waiting == VIA_AGAIN) {
+		rc = via_session_send(c->s, &c->out);
+		if (rc == VIA_PENDING) {
+			c->out_waiting = rc;
+			return;
+		}
+	} else {
+		rc = via_session_flush(c->s);
+	}
+	if (rc == VIA_OK)
+		answer_out(c);
+	else if (rc != VIA_AGAIN)
+		conn_close(c);
+}
+
+/* A response that did not fit teaches the endpoint to give later sessions more. */
+static void learn_size(struct server_conn *c)
+{
+	struct server_endpoint *ep = c->ep;
+	uint32_t now = c->s->max_out;
+	uint32_t want = now > ep->ceiling / 2 ? ep->ceiling : now * 2;
+
+	if (want > atomic_load(&ep->max_response))
+		atomic_store(&ep->max_response, want);
+}
+
+/* docs/wire.md section 15: error answers are empty, and all but UNSUPPORTED end the session. */
+static void make_answer(struct server_conn *c, const via_message *request, uint16_t status, const void *payload,
+			uint32_t len)
+{
+	via_server *s = c->worker->server;
+	int is_batch = status == VIA_STATUS_OK && (request->flags & VIA_WIRE_FLAG_BATCH) != 0;
+
+	c->out = (via_message){.kind = VIA_WIRE_RESPONSE,
+			       .flags = is_batch != 0 ? VIA_WIRE_FLAG_BATCH : 0,
+			       .code = request->code,
+			       .status = status,
+			       .item_count = is_batch != 0 ? request->item_count : 1,
+			       .payload_len = len,
+			       .id = request->id,
+			       .payload = payload};
+	c->close_after = status != VIA_STATUS_OK && status != VIA_STATUS_UNSUPPORTED;
+	atomic_fetch_add_explicit(status == VIA_STATUS_OK ? &s->calls : &s->calls_failed, 1, memory_order_relaxed);
+	via_session_release(c->s, request);
+	send_answer(c);
+}
+
+/* -- requests in ------------------------------------------------------------------------------------------- */
+
+static uint8_t *inline_room(struct server_conn *c, uint32_t len)
+{
+	struct server_worker *w = c->worker;
+	const core_env *e = w->server->env;
+
+	if (len > w->resp_cap || w->resp == NULL) {
+		uint8_t *b = env_alloc(e, len != 0 ? len : 1);
+
+		if (b == NULL)
+			return NULL;
+		env_free(e, w->resp);
+		w->resp = b;
+		w->resp_cap = len;
+	}
+	return w->resp;
+}
+
+static void give_to_pool(struct server_conn *c)
+{
+	c->busy = 1;
+	if (pool_submit(c->worker->server, c) == VIA_OK)
+		return;
+	c->busy = 0;
+	reg_log(c->worker->server->reg, VIA_LOG_ERROR, "core", "service %s: %s", c->ep->ep.service, via_error());
+	make_answer(c, &c->job.request, VIA_STATUS_INTERNAL_ERROR, NULL, 0);
+}
+
+static void job_done(struct server_conn *c)
+{
+	struct job *j = &c->job;
+
+	if (j->status == VIA_STATUS_LIMIT_EXCEEDED)
+		learn_size(c);
+	make_answer(c, &j->request, j->status, j->dst, j->len);
+}
+
+static void run_answer(struct server_conn *c)
+{
+	if (answer_run(c) == ANSWER_PENDING) {
+		c->busy = 1;
+		answer_gate(c);
+		return;
+	}
+	job_done(c);
+}
+
+static void take_message(struct server_conn *c, const via_message *m)
+{
+	uint32_t room = c->s->max_out;
+	uint16_t status = answer_bind(c, m);
+	uint32_t flags;
+	uint8_t *dst;
+
+	if (status != VIA_STATUS_OK) {
+		make_answer(c, m, status, NULL, 0);
+		return;
+	}
+	flags = c->ep->service->flags;
+	dst = (flags & (VIA_SVC_BLOCKING | VIA_SVC_ASYNC)) != 0 ? conn_room(c, room) : inline_room(c, room);
+	if (dst == NULL) {
+		make_answer(c, m, VIA_STATUS_INTERNAL_ERROR, NULL, 0);
+		return;
+	}
+	answer_begin(c, m, dst, room);
+	if ((flags & VIA_SVC_BLOCKING) != 0)
+		give_to_pool(c);
+	else
+		run_answer(c);
+}
+
+/* A message whose parts keep coming in, but too slowly, must not hold its buffer for ever. */
+static void watch_partial(struct server_conn *c)
+{
+	via_server *s = c->worker->server;
+
+	if (c->s->rx.partial != 0 && c->deadline == 0)
+		worker_set_deadline(c, via_deadline((uint64_t)s->options.send_timeout_ms * 1000000u));
+	else if (c->s->rx.partial == 0 && c->deadline != 0)
+		worker_set_deadline(c, 0);
+}
+
+static void session_ended(struct server_conn *c, via_rc rc)
+{
+	via_registry *reg = c->worker->server->reg;
+
+	if (rc != VIA_CLOSED && rc != VIA_ABORTED && reg_logs(reg, VIA_LOG_INFO))
+		reg_log(reg, VIA_LOG_INFO, "core", "%s: closed: %s", c->s->what,
+			via_error()[0] != '\0' ? via_error() : via_rc_text(rc));
+	conn_close(c);
+}
+
+/* Takes one message. 0: there is none, or the conn has other things to do first. */
+static int take_one(struct server_conn *c)
+{
+	via_message m;
+	via_rc rc;
+
+	core_error_clear();
+	rc = via_session_recv(c->s, &m);
+	if (rc == VIA_OK) {
+		take_message(c, &m);
+		return 1;
+	}
+	if (rc == VIA_LIMIT)
+		make_answer(c, &m, VIA_STATUS_LIMIT_EXCEEDED, NULL, 0);
+	else if (rc == VIA_AGAIN)
+		watch_partial(c);
+	else
+		session_ended(c, rc);
+	return 0;
+}
+
+/* After the last answer: whatever still comes is thrown away until the peer is gone. */
+static void linger(struct server_conn *c)
+{
+	via_link *l = c->s->data;
+	via_view v;
+	via_rc rc;
+
+	while ((rc = l->ops->recv(l, &v, 1)) > 0)
+		l->ops->release(l, &v, 1);
+	if (rc != VIA_AGAIN)
+		conn_close(c);
+}
+
+/* -- handshake ------------------------------------------------------------------------------------------------ */
+
+static void handshake_step(struct server_conn *c)
+{
+	via_server *s = c->worker->server;
+	via_session_info info = {.struct_size = sizeof info};
+	via_rc rc = via_session_step(c->s);
+
+	if (rc == VIA_AGAIN)
+		return;
+	if (rc != VIA_OK) {
+		atomic_fetch_add(rc == VIA_REFUSED ? &s->refused : &s->handshakes_failed, 1);
+		if (reg_logs(s->reg, VIA_LOG_INFO))
+			reg_log(s->reg, VIA_LOG_INFO, "core", "%s: handshake: %s", c->s->what, via_error());
+		conn_close(c);
+		return;
+	}
+	atomic_fetch_add(&s->accepted, 1);
+	via_session_get_info(c->s, &info);
+	c->peer = info.peer;
+	c->up = 1;
+	worker_set_deadline(c, 0);
+	if (reg_logs(s->reg, VIA_LOG_DEBUG))
+		reg_log(s->reg, VIA_LOG_DEBUG, "core", "%s %llu is up: profile 0x%x, %s", c->s->what,
+			(unsigned long long)info.session_id, info.selected,
+			(info.peer.valid & VIA_PEER_LABEL) != 0 ? info.peer.label : "peer unknown");
+}
+
+/* -- pump ---------------------------------------------------------------------------------------------------------- */
+
+uint32_t conn_pump(struct server_conn *c)
+{
+	struct server_worker *w = c->worker;
+	uint32_t served = 0;
+
+	if (c->up == 0) {
+		handshake_step(c);
+		return 1;
+	}
+	if (c->busy != 0 || c->zombie != 0)
+		return 0;
+	if (c->lingering != 0) {
+		linger(c);
+		return 0;
+	}
+	if (c->out_waiting != 0)
+		flush_answer(c);
+	/* the list is the owner: a conn that is gone, busy or waiting for room is left alone */
+	while (served < BURST && w->current == c && c->busy == 0 && c->out_waiting == 0 && c->lingering == 0) {
+		if (take_one(c) == 0)
+			break;
+		served++;
+	}
+	return served;
+}
+
+void conn_answered(struct server_conn *c)
+{
+	struct job *j = &c->job;
+
+	c->busy = 0;
+	if (c->zombie != 0) {
+		env_free(c->worker->server->env, j->reply);
+		j->reply = NULL;
+		conn_close(c);
+		return;
+	}
+	if (j->token != 0) { /* a reply came in, not a whole answer */
+		enum answer_result r = answer_resume(c);
+
+		j->token = 0;
+		if (r == ANSWER_PENDING) {
+			if ((c->ep->service->flags & VIA_SVC_BLOCKING) != 0)
+				give_to_pool(c);
+			else
+				run_answer(c);
+			return;
+		}
+	}
+	job_done(c);
+}
+
+void conn_close(struct server_conn *c)
+{
+	struct server_worker *w = c->worker;
+	via_server *s = w->server;
+
+	if (w->current == c)
+		w->current = NULL;
+	if (c->zombie == 0)
+		worker_forget(c);
+	if (c->busy != 0) { /* its message is in use: the session ends now, the memory later */
+		c->zombie = 1;
+		via_session_abort(c->s, VIA_ABORTED);
+		if (c->job.token != 0 && c->ep->service->cancel != NULL)
+			c->ep->service->cancel(c->ep->self, c->svc_session, c->job.token);
+		worker_adopt_zombie(c);
+		return;
+	}
+	answer_close_session(c);
+	via_session_close(c->s);
+	env_free(s->env, c->buf);
+	if (c->admitted != 0)
+		atomic_fetch_sub(&s->n_sessions, 1);
+	worker_bury(c);
+	server_conn_gone(s);
+}

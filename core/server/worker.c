@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/server/worker.c - a worker's event loop: spins on sessions that are in conversation, sleeps on all.
+ *
+ * A conn is hot while its history says that its next request will come within the cost of a sleep. Hot
+ * conns are looked at in turn, without being armed; before the worker sleeps it arms them. With nothing
+ * to do it sleeps without a timeout.                                                                 */
+#include "server.h"
+
+enum { MAX_EVENTS = 64, POLL_EVERY = 64 };
+
+/* -- inbox ------------------------------------------------------------------------------------------------ */
+
+void worker_wake(struct server_worker *w)
+{
+	atomic_store(&w->inbox_flag, 1);
+	os_waker_set(w->waker);
+}
+
+void worker_post(struct server_worker *w, struct server_conn *c)
+{
+	os_mutex_lock(&w->lock);
+	c->inbox_next = w->inbox;
+	w->inbox = c;
+	os_mutex_unlock(&w->lock);
+	worker_wake(w);
+}
+
+static struct server_conn *take_inbox(struct server_worker *w)
+{
+	struct server_conn *c;
+
+	if (atomic_load(&w->inbox_flag) == 0)
+		return NULL;
+	os_waker_clear(w->waker);
+	atomic_store(&w->inbox_flag, 0);
+	os_mutex_lock(&w->lock);
+	c = w->inbox;
+	w->inbox = NULL;
+	os_mutex_unlock(&w->lock);
+	return c;
+}
+
+/* -- lists and timers ------------------------------------------------------------------------------------------ */
+
+static void list_add(struct server_conn **head, struct server_conn *c)
+{
+	c->prev = NULL;
+	c->next = *head;
+	if (*head != NULL)
+		(*head)->prev = c;
+	*head = c;
+}
+
+static void list_remove(struct server_conn **head, struct server_conn *c)
+{
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		*head = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	c->next = c->prev = NULL;
+}
+
+void worker_set_deadline(struct server_conn *c, via_time deadline)
+{
+	c->deadline = deadline;
+	if (deadline != 0 && deadline < c->worker->next_deadline)
+		c->worker->next_deadline = deadline;
+}
+
+void worker_bury(struct server_conn *c)
+{
+	c->closed = 1;
+	c->next = c->worker->graveyard;
+	c->worker->graveyard = c;
+}
+
+/* Frees closed conns, once no event of a batch can point to them any more. */
+static void bury(struct server_worker *w)
+{
+	while (w->graveyard != NULL) {
+		struct server_conn *c = w->graveyard;
+
+		w->graveyard = c->next;
+		env_free(w->server->env, c);
+	}
+}
+
+static void cool(struct server_conn *c)
+{
+	struct server_worker *w = c->worker;
+	uint32_t i;
+
+	for (i = 0; i < w->n_hot; i++) {
+		if (w->hot[i] == c) {
+			w->hot[i] = w->hot[--w->n_hot];
+			break;
+		}
+	}
+	c->is_hot = 0;
+}
+
+/* -- poller ------------------------------------------------------------------------------------------------------ */
+
+static void unregister(struct server_conn *c)
+{
+	while (c->registered > 0)
+		os_poller_remove(c->worker->poller, &c->obj[--c->registered]);
+}
+
+static int same_object(const via_waitobj *a, const via_waitobj *b)
+{
+	return a->kind == b->kind && a->handle == b->handle;
+}
+
+/* Makes the poller know exactly objs[0..n). */
+static via_rc register_objects(struct server_conn *c, const via_waitobj *objs, int n)
+{
+	os_poller *p = c->worker->poller;
+	int i;
+
+	if (c->registered != n || !same_object(&c->obj[0], &objs[0]) || (n == 2 && !same_object(&c->obj[1], &objs[1])))
+		unregister(c);
+	for (i = 0; i < n; i++) {
+		via_rc rc = VIA_OK;
+
+		if (i >= c->registered)
+			rc = os_poller_add(p, &objs[i], c);
+		else if (c->obj[i].fd_events != objs[i].fd_events)
+			rc = os_poller_modify(p, &objs[i], c);
+		if (rc != VIA_OK)
+			return rc;
+		c->obj[i] = objs[i];
+		if (i >= c->registered)
+			c->registered = i + 1;
+	}
+	return VIA_OK;
+}
+
+static void disarm(struct server_conn *c)
+{
+	if (c->armed == 0)
+		return;
+	via_session_disarm(c->s, c->armed_events);
+	if (c->registered == 2)
+		c->s->base->ops->disarm(c->s->base, VIA_EV_RX);
+	c->armed = 0;
+}
+
+/* VIA_OK: the conn can be slept on. VIA_BUSY: look again. Else it is of no more use. */
+static via_rc arm(struct server_conn *c)
+{
+	via_waitobj objs[2];
+	via_rc n, rc;
+
+	c->armed_events = c->out_waiting != 0 || (c->up == 0 && c->s->phase == PHASE_ACK_OUT) ? VIA_EV_TX : VIA_EV_RX;
+	n = session_wait_set(c->s, c->armed_events, objs);
+	if (n < 0)
+		return n;
+	c->armed = 1;
+	rc = register_objects(c, objs, n);
+	if (rc != VIA_OK)
+		disarm(c);
+	return rc;
+}
+
+void worker_forget(struct server_conn *c)
+{
+	disarm(c);
+	unregister(c);
+	if (c->is_hot != 0)
+		cool(c);
+	if (c->up == 0)
+		c->worker->n_handshakes--;
+	list_remove(&c->worker->conns, c);
+	atomic_fetch_sub(&c->worker->n_conns, 1);
+	c->deadline = 0;
+}
+
+void worker_adopt(struct server_worker *w, struct server_conn *c)
+{
+	c->worker = w;
+	list_add(&w->conns, c);
+	atomic_fetch_add(&w->n_conns, 1);
+}
+
+void worker_adopt_zombie(struct server_conn *c)
+{
+	list_add(&c->worker->zombies, c);
+}
+
+/* -- serving one conn ------------------------------------------------------------------------------------------------- */
+
+/* 1: the next request is likely to come soon, the conn is looked at instead of slept on. */
+static int stays_hot(struct server_conn *c)
+{
+	struct server_worker *w = c->worker;
+
+	if (c->out_waiting != 0 || c->lingering != 0 || !wait_pays(&c->history, w->budget)) {
+		if (c->is_hot != 0)
+			cool(c);
+		return 0;
+	}
+	if (c->is_hot == 0 && w->n_hot < MAX_HOT) {
+		w->hot[w->n_hot++] = c;
+		c->is_hot = 1;
+	}
+	return c->is_hot;
+}
+
+static void learn(struct server_conn *c, int slept)
+{
+	struct server_worker *w = c->worker;
+	via_time now;
+
+	if (w->budget == 0)
+		return;
+	now = os_now();
+	if (c->served_at != 0)
+		wait_learn(&c->history, now - c->served_at, slept, w->budget);
+	c->served_at = now;
+}
+
+/* Pumps a conn. 0 when it is gone or another worker's. */
+static int pump(struct server_conn *c, uint32_t *served)
+{
+	struct server_worker *w = c->worker;
+	int was_up = c->up;
+
+	w->current = c;
+	*served = conn_pump(c);
+	if (w->current != c)
+		return 0;
+	w->current = NULL;
+	return was_up != 0 || c->up == 0 || accept_hand_over(c) == 0;
+}
+
+/* Everything there is to do for a conn now, then hot or armed. slept: it was an event that brought us here. */
+void worker_serve(struct server_conn *c, int slept)
+{
+	struct server_worker *w = c->worker;
+	uint32_t served;
+	via_rc rc;
+
+	if (c->closed != 0)
+		return;
+	disarm(c);
+	do {
+		if (!pump(c, &served))
+			return;
+		if (c->busy != 0) {
+			unregister(c); /* level-triggered: nothing of it may wake us until the answer is there */
+			return;
+		}
+		if (served != 0 && c->up != 0) {
+			learn(c, slept);
+			if (stays_hot(c) != 0)
+				return;
+		}
+		slept = 0;
+		rc = arm(c);
+	} while (rc == VIA_BUSY);
+	if (rc == VIA_OK)
+		return;
+	reg_log(w->server->reg, VIA_LOG_WARN, "core", "%s: cannot be waited on: %s", c->s->what, via_error());
+	conn_close(c);
+}
+
+static void process_inbox(struct server_worker *w)
+{
+	struct server_conn *c = take_inbox(w);
+
+	while (c != NULL) {
+		struct server_conn *next = c->inbox_next;
+
+		if (c->busy == 0) { /* a session that came up on another worker */
+			worker_adopt(w, c);
+			worker_serve(c, 0);
+		} else {
+			if (c->zombie != 0)
+				list_remove(&w->zombies, c);
+			w->current = c;
+			conn_answered(c);
+			if (w->current == c) {
+				w->current = NULL;
+				worker_serve(c, 0);
+			}
+		}
+		c = next;
+	}
+}
+
+/* -- timers -------------------------------------------------------------------------------------------------------- */
+
+static void expire(struct server_conn *c)
+{
+	if (c->up == 0) {
+		worker_serve(c, 0); /* the handshake finds its own deadline passed */
+		return;
+	}
+	if (reg_logs(c->worker->server->reg, VIA_LOG_INFO) && c->lingering == 0)
+		reg_log(c->worker->server->reg, VIA_LOG_INFO, "core", "%s: closed: the peer took too long", c->s->what);
+	conn_close(c);
+}
+
+static void run_timers(struct server_worker *w)
+{
+	via_time now = os_now();
+	struct server_conn *c, *next;
+
+	if (now < w->next_deadline)
+		return;
+	w->next_deadline = VIA_FOREVER;
+	for (c = w->conns; c != NULL; c = next) {
+		next = c->next;
+		if (c->deadline == 0)
+			continue;
+		if (c->deadline <= now)
+			expire(c);
+		else if (c->deadline < w->next_deadline)
+			w->next_deadline = c->deadline;
+	}
+	accept_timers(w, now);
+}
+
+/* -- loop ------------------------------------------------------------------------------------------------------------ */
+
+static void handle_events(struct server_worker *w, const os_event *ev, via_rc n)
+{
+	via_rc i;
+
+	for (i = 0; i < n; i++) {
+		enum key_kind kind = *(enum key_kind *)ev[i].key;
+
+		if (kind == KEY_LISTENER)
+			accept_ready((struct server_endpoint *)ev[i].key);
+		else if (kind == KEY_CONN)
+			worker_serve((struct server_conn *)ev[i].key, 1);
+	}
+	bury(w);
+}
+
+static void look_at_others(struct server_worker *w)
+{
+	os_event ev[MAX_EVENTS];
+
+	handle_events(w, ev, os_poller_wait(w->poller, ev, MAX_EVENTS, VIA_POLL));
+}
+
+static int spin_over_hot(struct server_worker *w, via_time end)
+{
+	uint32_t looks = 0;
+
+	do {
+		uint32_t i;
+
+		for (i = w->n_hot; i > 0; i--) {
+			struct server_conn *c = w->hot[i - 1];
+
+			if (rx_fetch(c->s) == VIA_AGAIN)
+				continue;
+			worker_serve(c, 0);
+			return 1;
+		}
+		if (atomic_load_explicit(&w->inbox_flag, memory_order_relaxed) != 0)
+			return 1;
+		if (++looks % POLL_EVERY == 0)
+			look_at_others(w);
+		os_cpu_relax();
+	} while (w->n_hot != 0 && os_now() < end);
+	return 0;
+}
+
+static void spin(struct server_worker *w)
+{
+	uint32_t rounds = 0;
+
+	if (w->n_hot == 0 || wait_spin_enter() == 0)
+		return;
+	while (w->n_hot != 0 && spin_over_hot(w, os_now() + w->budget) != 0) {
+		if (atomic_load(&w->inbox_flag) != 0)
+			break;
+		if (++rounds % POLL_EVERY == 0) { /* a busy conversation must not starve the others */
+			look_at_others(w);
+			run_timers(w);
+		}
+	}
+	wait_spin_leave();
+}
+
+static void arm_hot(struct server_worker *w)
+{
+	while (w->n_hot != 0) {
+		struct server_conn *c = w->hot[w->n_hot - 1];
+		via_rc rc;
+
+		cool(c);
+		rc = arm(c);
+		if (rc != VIA_OK)
+			worker_serve(c, 0);
+	}
+}
+
+static void start_draining(struct server_worker *w)
+{
+	struct server_conn *c, *next;
+
+	w->draining = 1;
+	for (c = w->conns; c != NULL; c = next) {
+		uint32_t served;
+
+		next = c->next;
+		if (c->up != 0 && pump(c, &served) == 0)
+			continue;
+		if (c->busy == 0 && c->out_waiting == 0)
+			conn_close(c);
+	}
+	accept_stop(w);
+}
+
+static void close_all(struct server_worker *w)
+{
+	while (w->conns != NULL)
+		conn_close(w->conns);
+}
+
+void worker_main(void *arg)
+{
+	struct server_worker *w = arg;
+	via_server *s = w->server;
+	int state;
+
+	w->budget = wait_budget(s->env, reg_policy(s->reg));
+	accept_start(w);
+	for (;;) {
+		os_event ev[MAX_EVENTS];
+
+		bury(w);
+		process_inbox(w);
+		state = atomic_load(&s->state);
+		if (state >= SERVER_DRAINING && w->draining == 0)
+			start_draining(w);
+		if (state == SERVER_STOPPING) {
+			close_all(w);
+			if (atomic_load(&s->n_conns) == 0)
+				break;
+		}
+		spin(w);
+		if (atomic_load(&w->inbox_flag) != 0)
+			continue;
+		arm_hot(w);
+		run_timers(w);
+		handle_events(w, ev, os_poller_wait(w->poller, ev, MAX_EVENTS, w->next_deadline));
+	}
+	bury(w);
+}
+
+/* -- life -------------------------------------------------------------------------------------------------------------- */
+
+via_rc worker_open(via_server *s, struct server_worker *w)
+{
+	via_waitobj obj = {.struct_size = sizeof obj};
+	via_rc rc;
+
+	w->kind = KEY_WAKER;
+	w->server = s;
+	w->next_deadline = VIA_FOREVER;
+	rc = os_poller_open(s->env, &w->poller);
+	if (rc != VIA_OK)
+		return rc;
+	rc = os_waker_open(s->env, &w->waker);
+	if (rc != VIA_OK)
+		goto close_poller;
+	os_waker_object(w->waker, &obj);
+	rc = os_poller_add(w->poller, &obj, w);
+	if (rc != VIA_OK)
+		goto close_waker;
+	os_mutex_init(&w->lock);
+	return VIA_OK;
+close_waker:
+	os_waker_close(s->env, w->waker);
+close_poller:
+	os_poller_close(w->poller);
+	w->poller = NULL;
+	return rc;
+}
+
+void worker_close(struct server_worker *w)
+{
+	via_waitobj obj = {.struct_size = sizeof obj};
+
+	if (w->poller == NULL)
+		return;
+	os_waker_object(w->waker, &obj);
+	os_poller_remove(w->poller, &obj);
+	os_poller_close(w->poller);
+	os_waker_close(w->server->env, w->waker);
+	os_mutex_destroy(&w->lock);
+	env_free(w->server->env, w->resp);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/session/candidates.c - which profiles this side offers, and what became of each.            */
+#include "session.h"
+#include <stdio.h>
+#include <string.h>
+
+static via_candidate *candidate(candidates *c, uint32_t profile)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->n; i++)
+		if (c->list[i].profile == profile)
+			return &c->list[i];
+	if (c->n == MAX_CANDIDATES)
+		return NULL;
+	c->list[c->n] = (via_candidate){.profile = profile};
+	return &c->list[c->n++];
+}
+
+void candidates_verdict(candidates *c, uint32_t profile, uint32_t verdict, const char *reason)
+{
+	via_candidate *v = candidate(c, profile);
+
+	if (v == NULL)
+		return;
+	v->verdict = verdict;
+	if (reason != NULL)
+		snprintf(v->reason, sizeof v->reason, "%s", reason);
+}
+
+struct collect {
+	candidates *c;
+	uint32_t configured;
+};
+
+static int collect_one(void *arg, const via_provided *t)
+{
+	struct collect *x = arg;
+	uint32_t bits = t->profiles;
+
+	if ((t->roles & VIA_ROLE_BASELINE) != 0)
+		bits &= ~PROFILE_BASELINE; /* the baseline in use is entered by the caller */
+	if ((t->roles & VIA_ROLE_UPGRADE) == 0 || t->score <= 0)
+		return 0;
+	while (bits != 0) {
+		uint32_t bit = bits & (~bits + 1u);
+		via_candidate *v = candidate(x->c, bit);
+
+		bits &= ~bit;
+		if (v == NULL || v->verdict != 0) /* a better one serves this bit */
+			continue;
+		snprintf(v->id, sizeof v->id, "%s", t->id);
+		v->verdict = (x->configured & bit) != 0 ? VIA_VERDICT_OFFERED : VIA_VERDICT_MASKED;
+		if (v->verdict == VIA_VERDICT_OFFERED)
+			x->c->mask |= bit;
+	}
+	return 0;
+}
+
+void candidates_collect(via_registry *reg, uint32_t configured, candidates *out)
+{
+	struct collect x = {out, configured == 0 ? UINT32_MAX : configured};
+	uint32_t missing;
+
+	*out = (candidates){0};
+	if ((x.configured & PROFILE_BASELINE) != 0) {
+		candidates_verdict(out, PROFILE_BASELINE, VIA_VERDICT_OFFERED, NULL);
+		out->mask = PROFILE_BASELINE;
+	}
+	reg_transports(reg, collect_one, &x);
+	for (missing = configured & ~out->mask; missing != 0; missing &= missing - 1)
+		candidates_verdict(out, missing & (~missing + 1u), VIA_VERDICT_UNUSABLE,
+				   "no module that was found provides this profile");
+}
+
+void candidates_settle(candidates *c, uint32_t peer, uint32_t selected)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->n; i++) {
+		via_candidate *v = &c->list[i];
+
+		if (v->verdict != VIA_VERDICT_OFFERED)
+			continue;
+		if (v->profile == selected)
+			v->verdict = VIA_VERDICT_SELECTED;
+		else if ((v->profile & peer) == 0)
+			v->verdict = VIA_VERDICT_NOT_COMMON;
+	}
+	for (i = 0; i < 32; i++) { /* what only the peer has is worth knowing too */
+		uint32_t bit = 1u << i;
+		uint32_t j;
+
+		for (j = 0; j < c->n && c->list[j].profile != bit; j++)
+			;
+		if ((peer & bit) != 0 && j == c->n)
+			candidates_verdict(c, bit, VIA_VERDICT_UNUSABLE,
+					   "the peer offers it, no module that was found provides it");
+	}
+}
+
+const char *via_verdict_text(uint32_t verdict)
+{
+	static const char *const text[] = {
+		[0] = "unknown",
+		[VIA_VERDICT_SELECTED] = "selected",
+		[VIA_VERDICT_OFFERED] = "offered, another was preferred",
+		[VIA_VERDICT_NOT_COMMON] = "offered, the peer does not have it",
+		[VIA_VERDICT_FAILED] = "failed",
+		[VIA_VERDICT_UNUSABLE] = "not available",
+		[VIA_VERDICT_MASKED] = "not offered by configuration",
+	};
+
+	return verdict < sizeof text / sizeof text[0] ? text[verdict] : text[0];
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/session/session.c - life of a session, waiting, facts.                                      */
+#include "session.h"
+#include <stdio.h>
+#include <string.h>
+
+/* -- life ---------------------------------------------------------------------------------------- */
+
+via_rc session_config_copy(const via_session_config *in, via_session_config *out)
+{
+	via_session_config c = {.struct_size = sizeof c};
+	size_t n;
+
+	if (in != NULL) {
+		if (!VIA_HAS(in, via_session_config, handshake_ms))
+			return core_fail(VIA_INVAL, "session configuration: struct_size is %u, expected at least %zu",
+					 in->struct_size, sizeof c);
+		n = in->struct_size < sizeof c ? in->struct_size : sizeof c;
+		memcpy(&c, in, n);
+		c.struct_size = sizeof c;
+	}
+	*out = c;
+	return VIA_OK;
+}
+
+static void apply_defaults(via_session *s)
+{
+	via_session_config *c = &s->config;
+
+	if (c->max_request_payload == 0)
+		c->max_request_payload = DEFAULT_REQUEST;
+	if (c->max_request_batch == 0)
+		c->max_request_batch = DEFAULT_BATCH;
+	if (c->max_response_payload == 0)
+		c->max_response_payload = s->is_server != 0 ? DEFAULT_RESPONSE_SERVER : DEFAULT_RESPONSE_CLIENT;
+	if (c->packet_size == 0)
+		c->packet_size = s->base->limits->max_record;
+	if (c->handshake_ms == 0)
+		c->handshake_ms = DEFAULT_HANDSHAKE_MS;
+}
+
+via_rc session_new(via_registry *reg, const stack *st, via_link *base, const via_session_config *config, int is_server,
+		   via_session **out)
+{
+	const core_env *e = reg_env(reg);
+	via_session *s = env_alloc(e, sizeof *s);
+
+	if (s == NULL)
+		return core_nomem("session");
+	s->cand = env_alloc(e, sizeof *s->cand);
+	if (s->cand == NULL) {
+		env_free(e, s);
+		return core_nomem("session");
+	}
+	s->reg = reg;
+	s->env = e;
+	s->is_server = is_server;
+	s->st = st;
+	s->base = base;
+	s->data = base;
+	s->phase = is_server != 0 ? PHASE_HELLO_IN : PHASE_HELLO_OUT;
+	s->config = *config;
+	apply_defaults(s);
+	candidates_collect(reg, s->config.profiles, s->cand);
+	if ((s->cand->mask & PROFILE_BASELINE) != 0)
+		snprintf(s->cand->list[0].id, sizeof s->cand->list[0].id, "%s", reg_ref_id(&st->layer[0].ref));
+	s->offered = s->cand->mask;
+	s->hs_deadline = via_deadline((uint64_t)s->config.handshake_ms * 1000000u);
+	snprintf(s->what, sizeof s->what, "%s session of %.60s", is_server != 0 ? "a server" : "a client", st->service);
+	inflight_init(&s->flight);
+	stack_pin(st, &s->pins, s->what);
+	reg_hold(reg, &s->hold, s->what);
+	*out = s;
+	return VIA_OK;
+}
+
+void session_close_handles(const core_env *e, via_handle *h, uint32_t n)
+{
+	(void)e;
+	while (n > 0)
+		os_handle_close(&h[--n]);
+}
+
+void via_session_close(via_session *s)
+{
+	const core_env *e;
+	via_registry *reg;
+	via_link *data;
+
+	if (s == NULL)
+		return;
+	e = s->env;
+	reg = s->reg;
+	data = s->data;
+	rx_drop_view(s);
+	if (data != s->base)
+		data->ops->close(data);
+	s->base->ops->close(s->base);
+	session_close_handles(e, s->out_handles, s->n_out_handles);
+	session_close_handles(e, s->in_handles, s->n_in_handles);
+	via_registry_release(reg, &s->upgrade);
+	stack_unpin(reg, &s->pins);
+	stack_close(&s->own_stack);
+	inflight_free(e, &s->flight);
+	reg_unhold(reg, &s->hold);
+	env_free(e, s->rx.buf);
+	env_free(e, s->cand);
+	env_free(e, s);
+}
+
+void via_session_abort(via_session *s, via_rc why)
+{
+	via_link *data = s->data;
+	via_rc none = VIA_OK;
+
+	atomic_compare_exchange_strong(&s->tx.fail, &none, why);
+	none = VIA_OK;
+	atomic_compare_exchange_strong(&s->rx.fail, &none, why);
+	if (data != s->base)
+		data->ops->abort(data, why);
+	s->base->ops->abort(s->base, why);
+}
+
+/* -- after the handshake ------------------------------------------------------------------------------ */
+
+static uint32_t record_for(uint32_t payload)
+{
+	return payload > UINT32_MAX - VIA_WIRE_HEADER ? UINT32_MAX : payload + VIA_WIRE_HEADER;
+}
+
+via_rc session_settle(via_session *s)
+{
+	const via_wire_ack *a = &s->agreed;
+	via_link *data = s->data;
+	uint32_t longest;
+
+	s->max_in = s->is_server != 0 ? a->max_request_payload : a->max_response_payload;
+	s->max_out = s->is_server != 0 ? a->max_response_payload : a->max_request_payload;
+	s->chunked = s->data == s->base;
+	longest = record_for(s->max_in);
+	if (s->chunked != 0 && longest > a->packet_size)
+		longest = a->packet_size;
+	if (longest < VIA_EXPECT_INITIAL)
+		longest = VIA_EXPECT_INITIAL;
+	return data->ops->expect(data, longest);
+}
+
+/* -- waiting -------------------------------------------------------------------------------------------- */
+
+static via_link *lane_link(const via_session *s)
+{
+	return s->phase == PHASE_UP ? s->data : s->base;
+}
+
+via_rc via_session_arm(via_session *s, uint32_t events, via_waitobj *out)
+{
+	via_link *l = lane_link(s);
+
+	if (s->phase == PHASE_DEAD || s->phase == PHASE_ATTACH)
+		return VIA_BUSY;
+	if ((events & VIA_EV_RX) != 0 && (s->rx.has_view != 0 || atomic_load(&s->rx.fail) != VIA_OK))
+		return VIA_BUSY;
+	return l->ops->arm(l, events & (VIA_EV_RX | VIA_EV_TX), out);
+}
+
+void via_session_disarm(via_session *s, uint32_t events)
+{
+	via_link *l = lane_link(s);
+
+	l->ops->disarm(l, events & (VIA_EV_RX | VIA_EV_TX));
+}
+
+/* The baseline under an upgrade is the death notice, unless the data link sleeps on it itself. */
+via_rc session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2])
+{
+	via_rc rc;
+
+	objs[0].struct_size = objs[1].struct_size = sizeof objs[0];
+	rc = via_session_arm(s, events, &objs[0]);
+	if (rc != VIA_OK)
+		return rc;
+	if (s->phase != PHASE_UP || s->data == s->base)
+		return 1;
+	rc = s->base->ops->arm(s->base, VIA_EV_RX, &objs[1]);
+	if (rc == VIA_OK && objs[1].kind == objs[0].kind && objs[1].handle == objs[0].handle)
+		return 1;
+	if (rc == VIA_OK)
+		return 2;
+	via_session_disarm(s, events);
+	return rc;
+}
+
+/* Something came over the idle baseline of an upgraded session: only its end is allowed to. */
+static via_rc baseline_check(via_session *s)
+{
+	via_view v;
+	via_rc rc = s->base->ops->recv(s->base, &v, 1);
+
+	if (rc == VIA_AGAIN)
+		return VIA_OK;
+	if (rc > 0) {
+		s->base->ops->release(s->base, &v, 1);
+		rc = core_fail(VIA_PROTO, "a record of %u bytes on the baseline of an upgraded session", v.len);
+	}
+	via_session_abort(s, rc);
+	return rc;
+}
+
+static via_rc sleep_once(via_session *s, uint32_t events, via_time deadline)
+{
+	via_waitobj objs[2];
+	uint32_t ready = 0;
+	via_rc n, rc;
+
+	if (s->phase == PHASE_ATTACH) /* nothing to sleep on: the peer is about to finish */
+		return os_wait(s->env, objs, 0, deadline < os_now() + 1000000u ? deadline : os_now() + 1000000u, &ready) ==
+				       VIA_IO
+			       ? VIA_IO
+			       : VIA_OK;
+	n = session_wait_set(s, events, objs);
+	if (n == VIA_BUSY)
+		return VIA_OK;
+	if (n < 0)
+		return n;
+	rc = os_wait(s->env, objs, (uint32_t)n, deadline, &ready);
+	via_session_disarm(s, events);
+	if (n == 2) {
+		s->base->ops->disarm(s->base, VIA_EV_RX);
+		if (rc == VIA_OK && (ready & 2u) != 0)
+			baseline_check(s);
+	}
+	return rc;
+}
+
+/* Looks again and again for at most budget ns. VIA_OK: there is something. */
+static via_rc spin(via_session *s, via_time t0, uint64_t budget, via_time deadline)
+{
+	via_time end = budget > UINT64_MAX - t0 ? UINT64_MAX : t0 + budget;
+
+	if (end > deadline)
+		end = deadline;
+	do {
+		if (rx_fetch(s) != VIA_AGAIN)
+			return VIA_OK;
+		os_cpu_relax();
+	} while (os_now() < end);
+	return VIA_AGAIN;
+}
+
+via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline)
+{
+	int slept = 0;
+	uint64_t budget;
+	via_time t0;
+	via_rc rc;
+
+	if ((events & VIA_EV_RX) != 0 && rx_fetch(s) != VIA_AGAIN)
+		return VIA_OK;
+	t0 = os_now();
+	if (deadline <= t0)
+		return core_fail(VIA_TIMEOUT, "the deadline passed");
+	budget = events == VIA_EV_RX ? wait_budget(s->env, reg_policy(s->reg)) : 0;
+	if (wait_pays(&s->history, budget) && wait_spin_enter() != 0) {
+		rc = spin(s, t0, budget, deadline);
+		wait_spin_leave();
+		if (rc == VIA_OK)
+			goto learn;
+	}
+	slept = 1;
+	rc = sleep_once(s, events, deadline);
+	if (rc == VIA_TIMEOUT)
+		return core_fail(VIA_TIMEOUT, "the deadline passed");
+	if (rc != VIA_OK)
+		return rc;
+learn:
+	if (budget != 0)
+		wait_learn(&s->history, os_now() - t0, slept, budget);
+	return VIA_OK;
+}
+
+via_rc via_session_send_wait(via_session *s, const via_message *m, via_time deadline)
+{
+	via_rc rc = via_session_send(s, m);
+	int accepted = rc == VIA_PENDING;
+
+	while (rc == VIA_AGAIN || rc == VIA_PENDING) {
+		rc = via_session_wait(s, VIA_EV_TX, deadline);
+		if (rc == VIA_TIMEOUT && accepted != 0)
+			via_session_abort(s, VIA_TIMEOUT); /* half a message is out: the session is of no more use */
+		if (rc != VIA_OK)
+			return rc;
+		rc = accepted != 0 ? via_session_flush(s) : via_session_send(s, m);
+		accepted |= rc == VIA_PENDING;
+	}
+	return rc;
+}
+
+via_rc via_session_recv_wait(via_session *s, via_message *m, via_time deadline)
+{
+	for (;;) {
+		via_rc rc = via_session_recv(s, m);
+
+		if (rc != VIA_AGAIN)
+			return rc;
+		rc = via_session_wait(s, VIA_EV_RX, deadline);
+		if (rc != VIA_OK)
+			return rc;
+	}
+}
+
+/* -- facts ------------------------------------------------------------------------------------------------ */
+
+void via_session_get_info(via_session *s, via_session_info *out)
+{
+	via_session_info i = {.struct_size = out->struct_size};
+
+	if (out->struct_size < sizeof i)
+		return;
+	i.is_server = s->is_server != 0;
+	i.is_up = s->phase == PHASE_UP;
+	i.status = s->status;
+	i.session_id = s->agreed.session_id;
+	i.offered = s->offered;
+	i.peer_offered = s->peer_offered;
+	i.selected = s->agreed.selected;
+	i.max_request_payload = s->agreed.max_request_payload;
+	i.max_request_batch = s->agreed.max_request_batch;
+	i.max_response_payload = s->agreed.max_response_payload;
+	i.max_response_batch = s->agreed.max_response_batch;
+	i.packet_size = s->agreed.packet_size;
+	if (s->cand != NULL) {
+		i.n_candidates = s->cand->n;
+		i.candidates = s->cand->list;
+	}
+	i.peer.struct_size = sizeof i.peer;
+	if (s->base->ops->peer(s->base, &i.peer) != VIA_OK)
+		i.peer.valid = 0;
+	*out = i;
+}

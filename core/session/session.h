@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/session/session.h - the inside of a session, shared by its parts.
+ *
+ *   session.c   life, waiting, facts          candidates.c  which profiles, and why not
+ *   tx.c        send lane, chunking           hs_client.c   HELLO, the client's side
+ *   rx.c        receive lane, reassembly      hs_server.c   HELLO, the server's side
+ *   inflight.c  ids of requests under way     acceptor.c    listener and its handshakes           */
+#ifndef VIA_CORE_SESSION_H
+#define VIA_CORE_SESSION_H
+#include "../os/os.h"
+#include "../wait/wait.h"
+#include "stack.h"
+#include <stdatomic.h>
+#include <viaduct/app/session.h>
+
+#define PROFILE_BASELINE 0x1u
+enum { MAX_CANDIDATES = 16, MAX_UPGRADE_HANDLES = 8 };
+#define DEFAULT_REQUEST 1024u
+#define DEFAULT_RESPONSE_SERVER 65536u
+#define DEFAULT_RESPONSE_CLIENT 1024u
+#define DEFAULT_BATCH 1u
+#define DEFAULT_HANDSHAKE_MS 5000u
+
+/* -- ids in flight (client): docs/wire.md section 8 ------------------------------------------------ */
+
+typedef struct inflight {
+	os_mutex lock; /* send and receive lane */
+	uint64_t *slot;
+	uint32_t cap, n; /* cap: power of two or 0 */
+	uint8_t *used;
+} inflight;
+
+void inflight_init(inflight *f);
+void inflight_free(const core_env *e, inflight *f);
+via_rc inflight_add(const core_env *e, inflight *f, uint64_t id); /* EXISTS, LIMIT, NOMEM */
+int inflight_take(inflight *f, uint64_t id);                      /* 0 when it was not there */
+
+/* -- profiles ----------------------------------------------------------------------------------------- */
+
+typedef struct candidates {
+	via_candidate list[MAX_CANDIDATES];
+	uint32_t n;
+	uint32_t mask; /* what to offer */
+} candidates;
+
+/* Fills the list from the index and a configured mask (0: everything). */
+void candidates_collect(via_registry *reg, uint32_t configured, candidates *out);
+/* Sets the verdict of one bit; reason may be NULL. */
+void candidates_verdict(candidates *c, uint32_t profile, uint32_t verdict, const char *reason);
+/* After the answer: who was selected, who was not common. */
+void candidates_settle(candidates *c, uint32_t peer, uint32_t selected);
+
+/* -- session -------------------------------------------------------------------------------------------- */
+
+enum session_phase {
+	PHASE_HELLO_OUT,  /* client: HELLO not sent yet                   */
+	PHASE_ACK_IN,     /* client: waiting for the answer               */
+	PHASE_ATTACH,     /* client: the upgrade asked to be tried again  */
+	PHASE_HELLO_IN,   /* server: waiting for HELLO                    */
+	PHASE_ACK_OUT,    /* server: answer decided, not sent yet         */
+	PHASE_UP,
+	PHASE_DEAD        /* the handshake failed: fail_rc                */
+};
+
+typedef struct tx_lane {
+	int pending; /* a chunked message is under way */
+	via_wire_header header;
+	const uint8_t *payload;
+	uint32_t sent;        /* payload bytes already on the link */
+	uint32_t index, count; /* next chunk, chunks in all */
+	_Atomic via_rc fail;
+} tx_lane;
+
+typedef struct rx_lane {
+	via_view view; /* fetched from the link, not consumed yet */
+	int has_view;
+	int view_out; /* the view is lent to the caller as a payload */
+	int partial;  /* reassembly under way */
+	via_wire_header header;
+	uint8_t *buf; /* reassembly, or private copy of shared bytes */
+	uint32_t cap, got, index, count;
+	_Atomic via_rc fail;
+} rx_lane;
+
+struct via_session {
+	via_registry *reg;
+	const core_env *env;
+	int is_server;
+	enum session_phase phase;
+	via_rc fail_rc; /* of the handshake */
+	int attach_failed; /* client: the selected upgrade could not be used */
+	stack own_stack; /* client: its own; server: empty */
+	const stack *st; /* the stack in use until the session is up */
+	via_link *base;
+	_Atomic(via_link *) data; /* == base on the baseline profile; abort() reads it from any thread */
+	link_pins pins;
+	via_ref upgrade; /* module of data when it is not base */
+	reg_pin hold;
+	char what[96]; /* names the session in refused unloads and logs */
+	int armed_tx, armed_rx;
+
+	via_session_config config;
+	candidates *cand; /* NULL once a server session is up and nothing failed */
+	uint32_t offered, peer_offered;
+	via_wire_ack agreed;
+	uint16_t status;
+	via_time hs_deadline;
+	int (*admit)(void *arg); /* server: 0 refuses with LIMIT_EXCEEDED */
+	void *admit_arg;
+	_Atomic uint64_t *next_id; /* server: session numbers of the acceptor */
+	uint8_t out[VIA_WIRE_ACK_PACKET]; /* HELLO or HELLO_ACK under way */
+	uint32_t out_len;
+	via_handle out_handles[MAX_UPGRADE_HANDLES];
+	uint32_t n_out_handles;
+	via_handle in_handles[MAX_UPGRADE_HANDLES];
+	uint32_t n_in_handles;
+
+	uint32_t max_in, max_out; /* payload bytes each way */
+	int chunked;              /* data link splits at agreed.packet_size */
+	tx_lane tx;
+	rx_lane rx;
+	inflight flight;
+	wait_history history;
+	struct via_session *next; /* list of the acceptor */
+};
+
+/* Takes over a caller's configuration of any age; NULL gives defaults. */
+via_rc session_config_copy(const via_session_config *in, via_session_config *out);
+/* Makes a session around a link that it then owns. st must outlive the handshake. */
+via_rc session_new(via_registry *reg, const stack *st, via_link *base, const via_session_config *config, int is_server,
+		   via_session **out);
+/* Handshake machines; as via_session_step(). */
+via_rc hs_client_step(via_session *s);
+via_rc hs_server_step(via_session *s);
+/* Ends the handshake with rc, keeping it for later calls. */
+via_rc hs_fail(via_session *s, via_rc rc);
+/* Steps and waits until the session is up, has failed, or the deadline passed. */
+via_rc session_step_until(via_session *s, via_time deadline);
+/* via_session_start(), tried again while the server's queue is full. waker (may be NULL) ends a pause. */
+via_rc session_start_until(via_registry *r, const via_endpoint *ep, const via_session_config *config,
+			   const os_waker *waker, via_time deadline, via_session **out);
+/* True when a handshake failed on the client's own side of an upgrade: config then offers one bit less. */
+int session_fallback(const via_session *s, via_session_config *config);
+/* One packet with handles; VIA_OK, VIA_AGAIN or a failure. */
+via_rc hs_send(via_session *s);
+/* The agreed limits take effect; sizes the links' buffers. */
+via_rc session_settle(via_session *s);
+void session_close_handles(const core_env *e, via_handle *h, uint32_t n);
+
+/* Receive lane: fetches a record if there is none yet. VIA_OK: there is one. */
+via_rc rx_fetch(via_session *s);
+void rx_drop_view(via_session *s);
+/* Send lane: goes on with a message whose payload moved to another address. */
+void tx_rebase(via_session *s, const void *payload);
+
+/* Sleeping with more than one object: fills objs, returns the count or VIA_BUSY. */
+via_rc session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2]);
+
+/* Acceptor parts for the managed server. */
+const stack *acceptor_stack(const via_acceptor *a);
+via_listener *acceptor_listener(via_acceptor *a);
+/* Accepts one connection and starts its handshake. VIA_AGAIN: none; VIA_LIMIT: out of resources, pause. */
+via_rc acceptor_take(via_acceptor *a, via_session **out);
+void acceptor_set_admission(via_acceptor *a, int (*admit)(void *arg), void *arg);
+/* What the next sessions may be sent; grows as answers turn out larger. */
+void acceptor_set_max_response(via_acceptor *a, uint32_t bytes);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/session/stack.h - the transports under an endpoint: one baseline, decorators around it.
+ *
+ * A stack holds its modules as long as it lives. Links made from it hold them on their own.        */
+#ifndef VIA_CORE_STACK_H
+#define VIA_CORE_STACK_H
+#include "../registry/registry.h"
+#include <viaduct/app/endpoint.h>
+
+enum { STACK_MAX_LAYERS = 4 };
+
+typedef struct stack_layer {
+	via_ref ref;
+	char *config; /* the lines that concern this layer, or NULL */
+} stack_layer;
+
+typedef struct stack {
+	via_registry *reg;
+	stack_layer layer[STACK_MAX_LAYERS]; /* layer[0] is the baseline, layer[n - 1] the outermost */
+	uint32_t n;
+	char *ns, *service; /* of the endpoint, owned */
+	uint64_t auth_token;
+} stack;
+
+/* Resolves an endpoint: checks it, loads the transports, splits the configuration. */
+via_rc stack_open(via_registry *reg, const via_endpoint *ep, stack *out);
+void stack_close(stack *st);
+
+/* Listens or dials on the baseline. dial returns a link with every decorator around it. */
+via_rc stack_listen(const stack *st, via_listener **out);
+via_rc stack_dial(const stack *st, via_link **out);
+/* Puts the decorators around an accepted link; closes it on failure. */
+via_rc stack_wrap(const stack *st, via_link **link);
+
+static inline const via_transport *stack_transport(const stack_layer *l)
+{
+	return l->ref.vtable;
+}
+
+/* Tests what a transport handed over before it is called unchecked. what: names it in the refusal. */
+via_rc link_check(const via_link *l, const char *what);
+
+/* The pins that keep the modules of one link alive. */
+typedef struct link_pins {
+	reg_pin pin[STACK_MAX_LAYERS];
+	uint32_t n;
+} link_pins;
+void stack_pin(const stack *st, link_pins *pins, const char *what);
+void stack_unpin(via_registry *reg, link_pins *pins);
+
+#endif

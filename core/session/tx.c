@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/session/tx.c - the send lane: limits, headers, chunks (docs/wire.md sections 2, 4, 8).      */
+#include "session.h"
+#include <string.h>
+
+/* Keeps the first failure of the lane and returns it from then on. */
+static via_rc lane_fail(via_session *s, via_rc rc)
+{
+	via_rc none = VIA_OK;
+
+	if (atomic_compare_exchange_strong(&s->tx.fail, &none, rc))
+		return rc;
+	return none;
+}
+
+static via_rc lane_state(const via_session *s)
+{
+	via_rc rc = atomic_load(&s->tx.fail);
+
+	if (rc != VIA_OK)
+		return core_fail(rc, "the session has ended (%s)", via_rc_text(rc));
+	if (s->phase != PHASE_UP)
+		return core_fail(VIA_STATE, "the session is not up");
+	return VIA_OK;
+}
+
+/* One record of two parts. VIA_OK, VIA_AGAIN or a failure. */
+static via_rc put_record(via_session *s, const void *head, uint32_t head_len, const void *body, uint32_t body_len)
+{
+	via_link *l = s->data;
+	via_iov iov[2] = {{head, head_len}, {body, body_len}};
+	via_msg msg = {.iov = iov, .n_iov = body_len != 0 ? 2u : 1u};
+	via_rc rc = l->ops->send(l, &msg, 1);
+
+	if (rc == 1)
+		return VIA_OK;
+	if (rc == 0)
+		return VIA_AGAIN;
+	return rc;
+}
+
+static uint32_t chunk_room(const via_session *s)
+{
+	return s->agreed.packet_size - VIA_WIRE_HEADER;
+}
+
+/* Sends continuation packets until the message is out. */
+static via_rc send_chunks(via_session *s)
+{
+	tx_lane *t = &s->tx;
+
+	while (t->sent < t->header.payload_len) {
+		uint32_t left = t->header.payload_len - t->sent;
+		uint32_t n = left < chunk_room(s) ? left : chunk_room(s);
+		via_wire_chunk c = {.message_id = t->header.message_id,
+				    .total_message_len = VIA_WIRE_HEADER + t->header.payload_len,
+				    .chunk_index = t->index,
+				    .chunk_count = t->count,
+				    .chunk_payload_len = n};
+		uint8_t head[VIA_WIRE_HEADER];
+		via_rc rc;
+
+		via_wire_chunk_encode(&c, head);
+		rc = put_record(s, head, sizeof head, t->payload + t->sent, n);
+		if (rc != VIA_OK)
+			return rc;
+		t->sent += n;
+		t->index++;
+	}
+	return VIA_OK;
+}
+
+/* Goes on with the message that is under way. */
+static via_rc continue_message(via_session *s)
+{
+	via_rc rc = send_chunks(s);
+
+	if (rc == VIA_AGAIN)
+		return rc;
+	s->tx.pending = 0;
+	s->tx.payload = NULL;
+	return rc == VIA_OK ? VIA_OK : lane_fail(s, rc);
+}
+
+static via_rc start_message(via_session *s, const via_message *m)
+{
+	tx_lane *t = &s->tx;
+	uint8_t head[VIA_WIRE_HEADER];
+	uint32_t first = m->payload_len;
+	via_rc rc;
+
+	t->header = (via_wire_header){.kind = m->kind,
+				      .flags = m->flags,
+				      .code = m->code,
+				      .status = m->status,
+				      .payload_len = m->payload_len,
+				      .item_count = m->item_count,
+				      .message_id = m->id};
+	if (s->chunked != 0 && first > chunk_room(s))
+		first = chunk_room(s);
+	via_wire_header_encode(&t->header, head);
+	rc = put_record(s, head, sizeof head, m->payload, first);
+	if (rc != VIA_OK)
+		return rc;
+	if (first == m->payload_len)
+		return VIA_OK;
+	t->payload = m->payload;
+	t->sent = first;
+	t->index = 1;
+	t->count = via_wire_chunk_count(m->payload_len, s->agreed.packet_size);
+	t->pending = 1;
+	rc = continue_message(s);
+	return rc == VIA_AGAIN ? VIA_PENDING : rc;
+}
+
+/* Local limits; docs/wire.md section 8. A refusal costs nothing and leaves the session usable. */
+static via_rc check_limits(const via_session *s, const via_message *m)
+{
+	uint32_t items = s->agreed.max_request_batch == 0 ? 1 : s->agreed.max_request_batch;
+	uint16_t kind = s->is_server != 0 ? VIA_WIRE_RESPONSE : VIA_WIRE_REQUEST;
+
+	if (m->kind != kind)
+		return core_fail(VIA_INVAL, "message kind: expected %u on this side, found %u", kind, m->kind);
+	if (m->payload_len > s->max_out)
+		return core_fail(VIA_TOOBIG, "payload: expected at most %u bytes as agreed, found %u", s->max_out,
+				 m->payload_len);
+	if (m->item_count > items)
+		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u", items, m->item_count);
+	if (m->payload_len != 0 && m->payload == NULL)
+		return core_fail(VIA_INVAL, "payload of %u bytes at NULL", m->payload_len);
+	return VIA_OK;
+}
+
+via_rc via_session_send(via_session *s, const via_message *m)
+{
+	via_rc rc = lane_state(s);
+
+	if (rc != VIA_OK)
+		return rc;
+	if (s->tx.pending != 0)
+		return VIA_AGAIN;
+	rc = check_limits(s, m);
+	if (rc != VIA_OK)
+		return rc;
+	if (s->is_server == 0) {
+		rc = inflight_add(s->env, &s->flight, m->id);
+		if (rc != VIA_OK)
+			return rc;
+	}
+	rc = start_message(s, m);
+	if (rc == VIA_OK || rc == VIA_PENDING)
+		return rc;
+	if (s->is_server == 0)
+		inflight_take(&s->flight, m->id); /* a send that failed leaves the id free again */
+	if (rc == VIA_AGAIN || rc == VIA_TOOBIG || rc == VIA_NOMEM)
+		return rc; /* nothing left this side */
+	return lane_fail(s, rc);
+}
+
+via_rc via_session_flush(via_session *s)
+{
+	via_rc rc = lane_state(s);
+
+	if (rc != VIA_OK)
+		return rc;
+	return s->tx.pending != 0 ? continue_message(s) : VIA_OK;
+}
+
+void tx_rebase(via_session *s, const void *payload)
+{
+	s->tx.payload = payload;
+}
