@@ -2,6 +2,7 @@
  * bench/roundtrip.c - increment calls over the baseline against bare SEQPACKET round trips of the same size.
  *
  * usage: bench_roundtrip MODULE_PATH RUN_DIR [CALLS [ROUNDS]]
+ *        bench_roundtrip --only MODULE_PATH RUN_DIR CALLS     ns of one call, nothing else
  *
  * Every round measures the three one after another, each between two processes; the ratios are taken
  * within a round and their median is reported. Every call's answer is checked.                       */
@@ -111,6 +112,10 @@ int main(int argc, char **argv)
 	double polled[MAX_ROUNDS], blocking[MAX_ROUNDS], via[MAX_ROUNDS], to_polled[MAX_ROUNDS], to_blocking[MAX_ROUNDS];
 	int i;
 
+	if (argc == 5 && strcmp(argv[1], "--only") == 0) {
+		printf("%.1f\n", via_roundtrip(argv[2], argv[3], atol(argv[4])));
+		return 0;
+	}
 	if (argc < 3 || calls < 1 || rounds < 1 || rounds > MAX_ROUNDS) {
 		fprintf(stderr, "usage: %s MODULE_PATH RUN_DIR [CALLS [ROUNDS]]\n", argv[0]);
 		return 2;
