@@ -1,0 +1,63 @@
+/* core/os/windows/time.c - the clock, and how many processors this process may use. */
+#include "win.h"
+
+#define NS_PER_S 1000000000u
+
+via_time os_now(void)
+{
+	LARGE_INTEGER f, c; /* neither call fails since Windows XP */
+
+	QueryPerformanceFrequency(&f);
+	QueryPerformanceCounter(&c);
+	return (via_time)(c.QuadPart / f.QuadPart) * NS_PER_S +
+	       (via_time)(c.QuadPart % f.QuadPart) * NS_PER_S / (via_time)f.QuadPart;
+}
+
+DWORD win_ms_left(via_time deadline)
+{
+	const via_time most = INT32_MAX;
+	via_time now, ms;
+
+	if (deadline == VIA_FOREVER)
+		return INFINITE;
+	if (deadline == VIA_POLL || deadline <= (now = os_now()))
+		return 0;
+	ms = (deadline - now) / 1000000u + ((deadline - now) % 1000000u != 0);
+	return (DWORD)(ms > most ? most : ms);
+}
+
+uint64_t os_process_id(void)
+{
+	return GetCurrentProcessId();
+}
+
+/* The hard cap of the job this process is in, as processors rounded up; 0: none. */
+static uint32_t job_cpus(uint32_t n_system)
+{
+	JOBOBJECT_CPU_RATE_CONTROL_INFORMATION rate;
+	const DWORD capped =
+		JOB_OBJECT_CPU_RATE_CONTROL_ENABLE | JOB_OBJECT_CPU_RATE_CONTROL_HARD_CAP;
+
+	if (!QueryInformationJobObject(NULL, JobObjectCpuRateControlInformation, &rate, sizeof rate,
+				       NULL) ||
+	    (rate.ControlFlags & capped) != capped || rate.CpuRate == 0 || rate.CpuRate > 10000)
+		return 0;
+	return (uint32_t)(((uint64_t)rate.CpuRate * n_system + 9999) /
+			  10000); /* in 1/100 % of the system */
+}
+
+uint32_t os_usable_cpus(void)
+{
+	DWORD_PTR mine = 0, all = 0;
+	uint32_t n, n_system, cap;
+	SYSTEM_INFO si;
+
+	GetSystemInfo(&si);
+	n = n_system = si.dwNumberOfProcessors;
+	if (GetProcessAffinityMask(GetCurrentProcess(), &mine, &all) && mine != 0)
+		n = (uint32_t)__builtin_popcountll(mine); /* 0: in more than one processor group */
+	cap = job_cpus(n_system);
+	if (cap != 0 && cap < n)
+		n = cap;
+	return n == 0 ? 1 : n;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/os/windows/win.h - what the files of the Windows side share. Include it first. */
+#ifndef VIA_CORE_OS_WIN_H
+#define VIA_CORE_OS_WIN_H
+#ifndef _WIN32_WINNT
+#define _WIN32_WINNT 0x0602
+#endif
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#ifndef __USE_MINGW_ANSI_STDIO
+#define __USE_MINGW_ANSI_STDIO 1 /* %llu and %zu, whatever the C runtime */
+#endif
+#include "../os.h"
+#include <windows.h>
+
+#define WIN_PATH_MAX 4096 /* in UTF-16 units */
+
+struct os_file {
+	const core_env *e;
+	HANDLE h;
+	os_file_id id; /* as it was when it was opened */
+};
+
+/* True when the call may be made. Otherwise GetLastError() is what it is to be treated as having
+ * failed with: `h = win_may(e, "CreateFileW") ? CreateFileW(...) : INVALID_HANDLE_VALUE`. */
+static inline int win_may(const core_env *e, const char *call)
+{
+	int32_t err = env_deny(e, call);
+
+	if (err == 0)
+		return 1;
+	SetLastError((DWORD)err);
+	return 0;
+}
+
+/* The result code that fits an error from a call on a file or a resource. */
+via_rc win_rc(DWORD err);
+
+/* Milliseconds left until deadline, rounded up; INFINITE for VIA_FOREVER. */
+DWORD win_ms_left(via_time deadline);
+
+/* UTF-8 to UTF-16 and back; false, with the error in GetLastError(), when it is malformed or too
+ * long. */
+int win_wide(const char *s, wchar_t *buf, uint32_t cap);
+int win_utf8(const wchar_t *s, char *buf, uint32_t cap);
+
+/* A path as the W functions like it: backslashes, and the prefix that lifts the limit of 260 when
+ * the path is long. */
+int win_path(const char *path, wchar_t buf[WIN_PATH_MAX]);
+
+via_rc win_identify(HANDLE h, const char *path, BY_HANDLE_FILE_INFORMATION *info, os_file_id *out);
+via_rc win_read_at(const core_env *e, HANDLE h, uint64_t offset, void *buf, uint64_t len);
+
+/* String form of the SID this process runs as; false with GetLastError(). */
+int win_user_sid(const core_env *e, wchar_t *buf, uint32_t cap);
+
+#endif
