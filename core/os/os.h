@@ -81,7 +81,7 @@ int os_is_privileged(void);
 via_rc os_getenv(const char *name, char *buf, uint32_t cap);
 /* $XDG_RUNTIME_DIR/viaduct, /run/viaduct, %ProgramData%\viaduct */
 via_rc os_default_run_dir(char *buf, uint32_t cap);
-/* Built-in module directory: VIA_MODULE_DIR, or relative to the library's own file. */
+/* Where modules are: relative to the library's own file if there is such a directory, else VIA_MODULE_DIR. */
 via_rc os_default_module_dir(char *buf, uint32_t cap);
 
 /* -- files (UTF-8 paths) ------------------------------------------------------------------------- */

@@ -85,17 +85,12 @@ static int own_dir(char real[PATH_MAX])
 	return 1;
 }
 
+/* Beside the library first: a build tree and an unpacked archive must not pick up what is installed. */
 via_rc os_default_module_dir(char *buf, uint32_t cap)
 {
-	char dir[PATH_MAX], path[PATH_MAX + 32];
-	const char *fallback = "";
+	char dir[PATH_MAX], path[PATH_MAX + 32] = "";
 	char *slash;
 
-#if defined(VIA_MODULE_DIR)
-	fallback = VIA_MODULE_DIR;
-	if (is_dir(VIA_MODULE_DIR))
-		return put(buf, cap, "the module directory", VIA_MODULE_DIR, "");
-#endif
 	if (own_dir(dir)) {
 		(void)snprintf(path, sizeof path, "%s/viaduct/1", dir);
 		if (is_dir(path))
@@ -104,12 +99,15 @@ via_rc os_default_module_dir(char *buf, uint32_t cap)
 		if (slash != NULL)
 			*slash = '\0';
 		(void)snprintf(path, sizeof path, "%s/lib/viaduct/1", dir);
-		if (is_dir(path) || fallback[0] == '\0')
+		if (is_dir(path))
 			return put(buf, cap, "the module directory", path, "");
 	}
-	if (fallback[0] == '\0')
+#if defined(VIA_MODULE_DIR)
+	(void)snprintf(path, sizeof path, "%s", VIA_MODULE_DIR);
+#endif
+	if (path[0] == '\0')
 		return core_fail(VIA_NOTFOUND,
 				 "no module directory was built in, and the library's own file "
 				 "cannot be found");
-	return put(buf, cap, "the module directory", fallback, "");
+	return put(buf, cap, "the module directory", path, "");
 }

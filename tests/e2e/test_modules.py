@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Modules that are missing, untrusted, broken or replaced: the reason is said, exactly, on both sides."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+import peer
+from peer import Daemon
+
+
+class Modules(unittest.TestCase):
+    def setUp(self):
+        dir = tempfile.TemporaryDirectory()
+        self.addCleanup(dir.cleanup)
+        self.modules = pathlib.Path(dir.name).resolve() / "modules"
+        shutil.copytree(peer.MODULES, self.modules)
+        self.env = peer.environment(VIADUCT_MODULE_PATH=str(self.modules))
+
+    def spoil(self, name, how):
+        path = self.modules / name
+        new = path.with_name("new")
+        if how == "removed":
+            path.unlink()
+        elif how == "world-writable":
+            path.chmod(0o777)
+        elif how == "garbage":
+            new.write_bytes(b"this is not a module\n" * 100)
+            new.replace(path)
+        elif how == "truncated":
+            new.write_bytes(path.read_bytes()[:1000])
+            new.replace(path)
+        elif how == "other ABI":
+            data = path.read_bytes()
+            self.assertEqual(data.count(b"viaduct-module\0abi=1\0"), 1)
+            new.write_bytes(data.replace(b"viaduct-module\0abi=1\0", b"viaduct-module\0abi=7\0"))
+            new.replace(path)
+
+    def restore(self, name):
+        shutil.copy(peer.MODULES / name, self.modules / "good")
+        (self.modules / "good").replace(self.modules / name)
+
+    REASONS = {
+        "removed": "provides",
+        "world-writable": "writable by others",
+        "garbage": "ELF",
+        "truncated": "section",
+        "other ABI": "ABI",
+    }
+
+    def test_service_module_of_a_server(self):
+        for how, reason in self.REASONS.items():
+            with self.subTest(how), Daemon(env=self.env) as d:
+                self.spoil("service-increment.so", how)
+                status, out, err = d.call("--explain", "increment", "41", env=self.env)
+                self.restore("service-increment.so")
+                self.assertNotEqual(status, 0)
+                self.assertIn("INTERNAL_ERROR", err)
+                self.assertIn(reason, err)
+                self.assertIn("No such file" if how == "removed" else reason, d.log())
+                d.works()
+
+    def test_transport_module_of_a_client(self):
+        with Daemon() as d:
+            for how, reason in self.REASONS.items():
+                with self.subTest(how):
+                    self.spoil("uds.so", how)
+                    status, out, err = d.call("--explain", "increment", "41", env=self.env)
+                    self.assertNotEqual(status, 0)
+                    self.assertIn(reason, err)
+                    if how != "removed":
+                        self.assertIn("uds.so", err)
+                    self.restore("uds.so")
+
+    def test_why_lists_every_refused_file(self):
+        for name, how in (("uds.so", "world-writable"), ("loop.so", "garbage"), ("fault.so", "other ABI")):
+            self.spoil(name, how)
+        (self.modules / "notes.so").write_text("")
+        status, out, err = peer.run("viaduct", "modules", "--why", env=self.env)
+        self.assertEqual(status, 0, err)
+        for name, reason in (("uds.so", "0777"), ("loop.so", "ELF"), ("fault.so", "ABI"), ("notes.so", "")):
+            line = next(line for line in out.splitlines() if name in line)
+            self.assertIn("refused", line)
+            self.assertIn(reason, line)
+
+    def test_replaced_while_loaded(self):
+        """Whatever happens to the file, what was loaded goes on."""
+        with Daemon(env=self.env) as d:
+            d.works()
+            for name in ("uds.so", "service-increment.so", "codec-increment.so"):
+                with open(self.modules / name, "r+b") as f:
+                    f.truncate(100)
+            d.works()
+            for name in ("uds.so", "service-increment.so", "codec-increment.so"):
+                (self.modules / name).write_bytes(b"\0" * 65536)
+            d.works()
+
+    def test_loaded_on_the_first_call_only(self):
+        with Daemon(env=self.env) as d:
+            self.assertNotIn("service.increment", d.log())
+            d.works()
+            self.assertIn("org.viaduct.service.increment", d.log())
+            self.assertNotIn("service.string-reverse", d.log())
+            self.assertNotIn("service.cgroups", d.log())
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to make a file of another user")
+    def test_foreign_owner(self):
+        os.chown(self.modules / "uds.so", 12345, 12345)
+        status, out, err = peer.run("viaduct", "modules", "--why", env=self.env)
+        line = next(line for line in out.splitlines() if "uds.so" in line)
+        self.assertIn("12345", line)
+
+
+if __name__ == "__main__":
+    unittest.main()
