@@ -1,0 +1,927 @@
+#!/usr/bin/env python3
+"""command_test.py CLASS... - the programs viaduct and viaductd from outside. Standard library only.
+
+VIADUCT_BUILD names the build directory (bin, lib/viaduct/1), VIADUCT_SOURCE the source directory,
+VIADUCT_FIXTURE the module that fixture_slow.c became. Every program that is started here is ended here; nothing waits without a deadline, and nothing sleeps.
+"""
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+import unittest
+
+BUILD = os.environ["VIADUCT_BUILD"]
+SOURCE = os.environ["VIADUCT_SOURCE"]
+MODULES = os.path.join(BUILD, "lib", "viaduct", "1")
+VIADUCT = os.path.join(BUILD, "bin", "viaduct")
+VIADUCTD = os.path.join(BUILD, "bin", "viaductd")
+VECTORS = os.path.join(SOURCE, "tests", "vectors")
+DEADLINE = 60
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="viaduct-test.")
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        self.run_dir = os.path.join(self.dir, "run")
+        self.modules = MODULES
+
+    def env(self, **more):
+        env = {k: v for k, v in os.environ.items()
+               if not k.startswith(("VIADUCT", "NOTIFY", "JOURNAL", "XDG"))}
+        env["VIADUCT_MODULE_PATH"] = self.modules
+        env["LC_ALL"] = "C"
+        env.update(more)
+        return env
+
+    def run_program(self, *argv, stdin=b"", env=None):
+        p = subprocess.run(argv, input=stdin, capture_output=True, timeout=DEADLINE, env=env or self.env())
+        self.assert_healthy(p.stderr)
+        return p.returncode, p.stdout, p.stderr.decode("utf-8", "backslashreplace")
+
+    def assert_healthy(self, err):
+        for word in (b"Sanitizer", b"runtime error:"):
+            self.assertNotIn(word, err, err.decode("utf-8", "backslashreplace"))
+
+    def viaduct(self, *args, **kw):
+        return self.run_program(VIADUCT, *args, **kw)
+
+    def good(self, *args, **kw):
+        rc, out, err = self.viaduct(*args, **kw)
+        self.assertEqual((rc, err), (0, ""), args)
+        return out
+
+    def bad(self, status, *args, says="", program=VIADUCT, **kw):
+        """Fails with that status, nothing on standard output and exactly one line of error."""
+        rc, out, err = self.run_program(program, *args, **kw)
+        self.assertEqual(rc, status, (args, err))
+        self.assertEqual(out, b"", args)
+        self.assertEqual(err.count("\n"), 1, (args, err))
+        self.assertTrue(err.startswith(os.path.basename(program) + ": "), err)
+        self.assertIn(says, err, args)
+        return err
+
+    def call(self, *args, **kw):
+        return self.viaduct("call", "--run-dir", self.run_dir, *args, **kw)
+
+    def start(self, *argv, env=None, err=subprocess.PIPE):
+        p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
+                             env=env or self.env())
+        self.addCleanup(self.end, p)
+        return p
+
+    def end(self, p):
+        if p.poll() is None:
+            p.kill()
+        p.wait()
+        for f in (p.stdout, p.stderr):
+            if f is not None and not f.closed:
+                f.close()
+
+    def lines_until(self, stream, word):
+        """Lines of a pipe up to the one with the word; fails at its end or at the deadline."""
+        end = time.monotonic() + DEADLINE
+        text = b""
+        while not (text.endswith(b"\n") and word.encode() in text):
+            ready, _, _ = select.select([stream], [], [], max(0, end - time.monotonic()))
+            self.assertTrue(ready, "deadline passed, so far: %r" % text)
+            byte = os.read(stream.fileno(), 1)
+            self.assertNotEqual(byte, b"", "ended, so far: %r" % text)
+            text += byte
+        return text.decode("utf-8", "backslashreplace")
+
+    def serve(self, *args):
+        p = self.start(VIADUCT, "serve", "--run-dir", self.run_dir, *args)
+        self.lines_until(p.stdout, "serving %s in " % args[-1])
+        return p
+
+    def stop(self, p, number=signal.SIGTERM):
+        p.send_signal(number)
+        out, err = p.communicate(timeout=DEADLINE)
+        self.assert_healthy(err or b"")
+        return p.returncode, out, (err or b"").decode("utf-8", "backslashreplace")
+
+    def daemon(self, text="", *args, env=None):
+        """Starts the daemon with a configuration, waits until it is ready. Returns it and its log so far."""
+        conf = os.path.join(self.dir, "d.conf")
+        with open(conf, "w") as f:
+            f.write(text)
+        p = self.start(VIADUCTD, "-c", conf, "--run-dir", self.run_dir, *args, env=env)
+        return p, self.lines_until(p.stderr, "ready: ")
+
+    def own_modules(self):
+        """A copy of the module directory that a test may spoil."""
+        self.modules = os.path.join(self.dir, "modules")
+        shutil.copytree(MODULES, self.modules)
+        os.chmod(self.modules, 0o755)
+        for name in os.listdir(self.modules):
+            os.chmod(os.path.join(self.modules, name), 0o755)
+
+
+# -- command line ----------------------------------------------------------------------------------------
+
+class Usage(Case):
+    COMMANDS = ("call", "serve", "modules", "decode", "encode", "version")
+
+    def test_help_is_everywhere(self):
+        for args in [("--help",), ("-h",), ("help",)] + [(c, "--help") for c in self.COMMANDS]:
+            out = self.good(*args).decode()
+            self.assertTrue(out.startswith("usage: viaduct"), args)
+        for command in self.COMMANDS:
+            self.assertIn("\n  " + command, self.good("--help").decode())
+        rc, out, err = self.run_program(VIADUCTD, "--help")
+        self.assertEqual((rc, err), (0, ""))
+        self.assertIn(b"usage: viaductd", out)
+
+    def test_unknown_words_name_the_nearest(self):
+        self.bad(2, says="expected a command")
+        self.bad(2, "cal", says="did you mean 'call'?")
+        self.bad(2, "qqqqq", says="--help")
+        self.bad(2, "--jsn", says="a command comes first")
+        for command in self.COMMANDS:
+            self.bad(2, command, "--hlep", says="did you mean --help?")
+        self.bad(2, "call", "--tokn", "1", "increment", says="did you mean --token?")
+        self.bad(2, "decode", "heder", says="did you mean 'header'?")
+        self.bad(2, "--hlep", program=VIADUCTD, says="did you mean --help?")
+        self.bad(2, "word", program=VIADUCTD, says="expected no argument, found 'word'")
+
+    def test_values_are_checked(self):
+        self.bad(2, "call", says="expected a SERVICE")
+        self.bad(2, "call", "--token", says="needs a value: N")
+        self.bad(2, "call", "--token", "12x", "increment", says="found '12x'")
+        self.bad(2, "call", "--token", "18446744073709551616", "increment", says="64 bits")
+        self.bad(2, "call", "--timeout", "5", "increment", says="a time like 500ms")
+        self.bad(2, "call", "--json=yes", "increment", says="takes no value")
+        self.bad(2, "call", "--profiles", "0x1,nosuch", "increment", "1", says="'nosuch' is neither")
+        self.bad(2, "call", "--profiles", "0", "increment", "1", says="expected bits of")
+        self.bad(2, "call", "--profiles", "1,,2", "increment", "1", says="--profiles: expected")
+        self.bad(2, "serve", says="expected a SERVICE")
+        self.bad(2, "serve", "--workers", "0", "increment", says="expected 1..64, found '0'")
+        self.bad(2, "decode", says="expected a KIND")
+        self.bad(2, "decode", "header", "a", "b", says="found one more: 'b'")
+        self.bad(2, "decode", "batch:x", says="expected a number of items")
+        self.bad(2, "decode", "batch:99999999999", says="expected a number of items")
+        self.bad(2, "decode", "increment:reply", says="expected request or response")
+        self.bad(2, "decode", ":request", says="unknown KIND")
+        self.bad(2, "modules", "x", says="expected no argument")
+        self.bad(2, "version", "x", says="expected no argument")
+
+    def test_a_codec_that_is_missing(self):
+        self.bad(6, "decode", "nosuch:request", says="nosuch")
+        self.bad(6, "call", "nosuch", says="no codec for this service")
+
+    def test_a_file_that_is_missing(self):
+        self.bad(1, "decode", "header", self.dir + "/none", says="No such file")
+        self.bad(1, "decode", "header", self.dir, says="directory")
+        self.bad(2, "-c", self.dir + "/none", program=VIADUCTD, says="No such file")
+
+    def test_version(self):
+        self.assertRegex(self.good("version").decode(), r"^viaduct \d+\.\d+\.\d+ \(module ABI 1\.\d+, wire format 1\)\n$")
+        v = json.loads(self.good("version", "--json"))
+        self.assertEqual((v["abi_major"], v["wire"]), (1, 1))
+        self.assertEqual(self.good("--version"), self.good("version"))
+
+    def test_arguments_in_errors_are_harmless(self):
+        err = self.bad(2, "\x1b[2J\n\u202e", says="unknown command")
+        self.assertNotIn("\x1b", err)
+        self.assertIn("\\x1b[2J\\x0a\\u{202e}", err)
+
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        for args in (["version"], ["modules"], ["--help"]):
+            with open("/dev/full", "wb") as full:
+                p = subprocess.run([VIADUCT] + args, stdout=full, stderr=subprocess.PIPE, timeout=DEADLINE,
+                                   env=self.env())
+            self.assertEqual(p.returncode, 1, args)
+            self.assertIn(b"standard output", p.stderr)
+
+
+# -- decode and encode -----------------------------------------------------------------------------------
+
+def vector(folder, name):
+    with open(os.path.join(VECTORS, folder, name + ".hex")) as f:
+        text = "".join(line.split("#")[0] for line in f)
+    return bytes.fromhex(text)
+
+
+def names(folder):
+    return sorted(n[:-4] for n in os.listdir(os.path.join(VECTORS, folder)) if n.endswith(".hex"))
+
+
+BOTH = ("request", "response")
+KINDS = [  # first match wins; None: no KIND describes it
+    (r"pkt-", None), (r"batch-dir-", None), (r"batchitem-index-eq-count", None), (r"batchitem-only", None),
+    (r"(hdr-|header$)", ["header"]), (r"(chunk-|chunk_header)", ["chunk"]), (r"(hello_ack|ack-)", ["hello-ack"]),
+    (r"hello", ["hello"]), (r"batch(dir|item)-", ["batch:2"]), (r"batch-(\d+)-", ["batch:%s"]),
+    (r"increment-", ["increment:" + s for s in BOTH]), (r"reverse-", ["string-reverse:" + s for s in BOTH]),
+    (r"(snapshot-req|snapreq-|cgroups_req)", ["cgroups-snapshot:request"]),
+    (r"(snapshot-resp|snapresp-|snapitem-|snapdir-|cgroups_resp)", ["cgroups-snapshot:response"]),
+    (r"(cglookup-req|cglreq-|cgroups_lookup_req)", ["cgroups-lookup:request"]),
+    (r"(cglookup-|cglresp-|cglitem-|cgroups_lookup_resp)", ["cgroups-lookup:response"]),
+    (r"(appslookup-req|appreq-|apps_lookup_req)", ["apps-lookup:request"]),
+    (r"(appslookup-|appresp-|appitem-|apps_lookup_resp)", ["apps-lookup:response"]),
+]
+
+
+def kinds_of(name):
+    for pattern, kinds in KINDS:
+        m = re.match(pattern, name)
+        if m:
+            return [k % m.groups() if "%" in k else k for k in kinds or []]
+    raise AssertionError("no KIND is known for vector " + name)
+
+
+class Vectors(Case):
+    def installed(self):
+        listing = json.loads(self.good("modules", "--json"))
+        return {p["name"] for f in listing["files"] for p in f["provides"] if p["kind"] == "codec"}
+
+    def pairs(self, folder):
+        codecs = self.installed()
+        self.assertLessEqual({"increment", "string-reverse", "cgroups-snapshot"}, codecs)
+        for name in names(folder):
+            for kind in kinds_of(name):
+                if not re.search(r":re(quest|sponse)$", kind) or kind.split(":")[0] in codecs:
+                    yield name, kind
+
+    def test_canonical_messages_come_back_as_the_same_bytes(self):
+        n = 0
+        for folder in ("valid", "interop"):
+            for name, kind in self.pairs(folder):
+                raw = vector(folder, name)
+                text = self.good("decode", kind, stdin=raw)
+                json.loads(text)
+                self.assertEqual(self.good("encode", kind, stdin=text), raw, (folder, name, kind))
+                n += 1
+        self.assertGreaterEqual(n, 60)
+
+    def test_packets_start_with_a_header(self):
+        for name in [n for n in names("valid") if n.startswith("pkt-")]:
+            raw = vector("valid", name)
+            text = self.good("decode", "header", stdin=raw)
+            self.assertEqual(json.loads(text).get("ignored_bytes", 0), len(raw) - 32, name)
+            self.assertEqual(self.good("encode", "header", stdin=text), raw[:32], name)
+
+    def test_malformed_messages_are_one_line(self):
+        n = 0
+        for name, kind in self.pairs("invalid"):
+            err = self.bad(1, "decode", kind, stdin=vector("invalid", name), says="not a valid " + kind)
+            self.assertRegex(err, r"expected|fewer", name)
+            n += 1
+        self.assertGreaterEqual(n, 50)
+
+    def test_unusual_messages_are_printed_whole(self):
+        for name, kind in self.pairs("lenient"):
+            if name.startswith(("batchdir-", "snapdir-")):
+                continue  # a directory without its items; an item that only a full check refuses
+            text = self.good("decode", kind, stdin=vector("lenient", name))
+            shown = json.loads(text)
+            again = json.loads(self.good("decode", kind, stdin=self.good("encode", kind, stdin=text)))
+            shown.pop("ignored_bytes", None)
+            self.assertEqual(again, shown, (name, kind))
+        self.bad(1, "decode", "cgroups-snapshot:response", stdin=vector("lenient", "snapdir-item-bad-but-header-ok"))
+
+    def test_hexadecimal_input(self):
+        path = os.path.join(VECTORS, "valid", "increment-pattern.hex")
+        out = json.loads(self.good("decode", "--hex", "increment:request", path))
+        self.assertEqual(out, {"head": {"value": 0x0102030405060708}})
+        for text in (b"0011 2233 4455 6677", b"00 11 22 33\n44556677 # tail", b"\t0011223344556677\r\n"):
+            self.good("decode", "--hex", "increment:request", stdin=text)
+        self.bad(1, "decode", "--hex", "increment:request", stdin=b"00\n0", says=":2: expected pairs")
+        self.bad(1, "decode", "--hex", "increment:request", stdin=b"?? 00", says=":1: expected pairs")
+        self.bad(1, "decode", "--hex", "increment:request", stdin=b"0 0 1 1 2 2 3 3", says="expected pairs")
+
+    def test_a_batch_shows_its_directory(self):
+        out = json.loads(self.good("decode", "batch:3", stdin=vector("valid", "batch-3-empty-items")))
+        self.assertEqual(out["payload_len"], 32)
+        self.assertEqual([(i["offset"], i["length"]) for i in out["items"]], [(0, 0), (0, 4), (8, 0)])
+        self.assertEqual(out["items"][1]["bytes"], {"hex": "77777777"})
+        self.bad(1, "decode", "batch:9", stdin=vector("valid", "batch-3-empty-items"))
+
+    def test_bytes_that_are_no_text(self):
+        out = json.loads(self.good("decode", "string-reverse:request", stdin=vector("valid", "reverse-interior-nul")))
+        self.assertEqual(out["head"], {next(iter(out["head"])): {"hex": "610062"}})
+        out = json.loads(self.good("decode", "string-reverse:request", stdin=vector("valid", "reverse-utf8")))
+        self.assertEqual(list(out["head"].values()), ["\u00e9\u20ac"])
+
+
+class Json(Case):
+    """What encode refuses."""
+
+    def encode(self, status, kind, value, says):
+        text = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.bad(status, "encode", kind, stdin=text, says=says)
+
+    def test_not_json(self):
+        for text, says in ((b"", ":1:1: expected a value, found the end"), (b"{", ":1:2: expected a member"),
+                           (b'{"a": 1,\n "a": 2}', 'two members are named "a"'), (b"[" * 100000, "deeper than 64"),
+                           (b'{"value": 01}', ":1:11: a number must not begin with 0"),
+                           (b'"\xff"', "not UTF-8"), (b'"\\ud800"', "lone surrogate")):
+            self.encode(1, "header", text, says)
+
+    def test_fixed_records_are_complete_and_in_range(self):
+        good = json.loads(self.good("decode", "header", stdin=vector("valid", "hdr-request-single")))
+        for change, says in (({"flags": 65536}, "flags: expected an integer of 0..65535, found 65536"),
+                             ({"flags": -1}, "flags: expected an integer of 0..65535, found -1"),
+                             ({"flags": 1.0}, "flags: expected an integer"),
+                             ({"flags": "1"}, 'found the string "1"'),
+                             ({"flags": None}, "found null"),
+                             ({"message_id": 2 ** 64}, "0..18446744073709551615"),
+                             ({"magic": 1}, "magic: expected 1313427523, found 1"),
+                             ({"kind": 9}, "header.kind"),
+                             ({"falgs": 1}, 'unknown member "falgs"; did you mean "flags"?')):
+            self.encode(1, "header", {**good, **change}, says)
+        for name in good:
+            rest = {k: v for k, v in good.items() if k != name}
+            if name in ("magic", "version", "header_len"):
+                self.assertEqual(len(self.good("encode", "header", stdin=json.dumps(rest).encode())), 32)
+            else:
+                self.encode(1, "header", rest, name + ": expected an integer, the member is missing")
+        self.encode(1, "header", [good], "header: expected an object, found an array")
+
+    def test_integers_keep_all_bits(self):
+        for value in (0, 2 ** 53 + 1, 2 ** 64 - 1):
+            raw = self.good("encode", "increment:request", stdin=json.dumps({"head": {"value": value}}).encode())
+            self.assertEqual(int.from_bytes(raw, "little"), value)
+        self.encode(1, "increment:request", {"head": {"value": 2 ** 64}}, "head.value: expected an integer of 0..")
+        self.encode(1, "increment:request", {"head": {"value": 1e3}}, "found 1000.0")
+        self.encode(1, "increment:request", {"head": {"value": True}}, "found true")
+
+    def test_records(self):
+        good = json.loads(self.good("decode", "cgroups-snapshot:response", stdin=vector("valid", "snapshot-resp-3")))
+        self.encode(1, "cgroups-snapshot:response", {"head": good["head"]}, "rows: expected an array")
+        self.encode(1, "cgroups-snapshot:response", {"rows": []}, "head: expected an object")
+        self.encode(1, "cgroups-snapshot:response", {**good, "tail": 1}, 'unknown member "tail"')
+        self.encode(1, "cgroups-snapshot:response", {**good, "rows": {}}, "rows: expected an array, found an object")
+        row = dict(good["rows"][0])
+        del row["path"]
+        self.encode(1, "cgroups-snapshot:response", {**good, "rows": [good["rows"][0], row]},
+                    "rows[1].path: expected a member of type str")
+        for path, says in ((7, "rows[0].path: expected a string or"), ({"hex": "0"}, "pairs of hexadecimal"),
+                           ({"hex": "zz"}, "pairs of hexadecimal"), ({"hex": "00", "x": 1}, "expected a string or"),
+                           ({"hax": "00"}, "expected a string or")):
+            self.encode(1, "cgroups-snapshot:response", {**good, "rows": [{**good["rows"][0], "path": path}]}, says)
+        self.encode(1, "increment:request", {"head": {"value": 1}, "rows": []}, 'unknown member "rows"')
+
+    def test_a_string_may_be_given_as_hexadecimal(self):
+        a = self.good("encode", "string-reverse:request", stdin=b'{"head": {"str": "abc"}}'.replace(b"str", self.column()))
+        b = self.good("encode", "string-reverse:request",
+                      stdin=b'{"head": {"str": {"hex": "616263"}}}'.replace(b"str", self.column()))
+        self.assertEqual(a, b)
+        self.assertEqual(a, vector("valid", "reverse-abc"))
+
+    def column(self):
+        out = json.loads(self.good("decode", "string-reverse:request", stdin=vector("valid", "reverse-abc")))
+        return next(iter(out["head"])).encode()
+
+    def test_batches(self):
+        good = json.loads(self.good("decode", "batch:2", stdin=vector("valid", "batch-2-of-8-compacted")))
+        self.encode(1, "batch:3", good, "items: expected an array of 3 items, found 2")
+        self.encode(1, "batch:2", {"items": [{"bytes": "a"}, {"bytes": "b", "length": 2}]}, "items[1].length: expected 1")
+        self.encode(1, "batch:2", {"items": [{"bytes": "a"}, {}]}, 'items[1]: expected a member "bytes"')
+        self.encode(1, "batch:2", {**good, "payload_len": 20}, "does not fit the payload")
+        self.encode(1, "batch:2", {**good, "payload_len": 8}, "the directory does not fit")
+        bare = {"items": [{"bytes": i["bytes"]} for i in good["items"]]}
+        self.assertEqual(self.good("encode", "batch:2", stdin=json.dumps(bare).encode()),
+                         vector("valid", "batch-2-of-8-compacted"))
+
+
+# -- modules ---------------------------------------------------------------------------------------------
+
+class Modules(Case):
+    def files(self):
+        return {os.path.basename(f["path"]): f for f in json.loads(self.good("modules", "--json"))["files"]}
+
+    def test_everything_is_found_and_nothing_loaded(self):
+        files = [f for f in self.files().values() if f["path"] != "(builtin)"]
+        self.assertGreaterEqual(len(files), 8)
+        self.assertEqual({f["state"] for f in files}, {"found"})
+        self.assertEqual({f["generation"] for f in files}, {0})
+        table = self.good("modules").decode().splitlines()
+        self.assertEqual(table[0].split(), ["state", "id", "version", "provides", "file"])
+        self.assertEqual(len(table) - 1, len(self.files()))
+
+    def test_refused_files_have_their_reason(self):
+        self.own_modules()
+        with open(os.path.join(self.modules, "garbage.so"), "w") as f:
+            f.write("no module")
+        os.chmod(os.path.join(self.modules, "uds.so"), 0o777)
+        files = self.files()
+        self.assertEqual(files["garbage.so"]["state"], "refused")
+        self.assertNotEqual(files["garbage.so"]["reason"], "")
+        self.assertEqual(files["uds.so"]["state"], "refused")
+        self.assertIn("writable", files["uds.so"]["reason"])
+        text = self.good("modules", "--why").decode()
+        self.assertIn(files["uds.so"]["reason"], text)
+        self.assertIn(files["garbage.so"]["reason"], text)
+
+    def test_no_modules_at_all(self):
+        self.modules = os.path.join(self.dir, "none")
+        self.assertIn("no module files in " + self.modules, self.good("modules").decode())
+        self.assertEqual(json.loads(self.good("modules", "--json"))["files"], [])
+
+    def test_the_path_must_be_absolute(self):
+        self.bad(2, "modules", "--module-path", "relative", says="relative")
+
+    def test_a_file_name_cannot_touch_the_terminal(self):
+        self.own_modules()
+        with open(os.path.join(self.modules, "a\x1b[2J.so"), "w") as f:
+            f.write("x")
+        self.assertNotIn(b"\x1b", self.good("modules", "--why"))
+        self.assertNotIn(b"\x1b", self.good("modules", "--json"))
+
+
+# -- calls -----------------------------------------------------------------------------------------------
+
+class Calls(Case):
+    def setUp(self):
+        super().setUp()
+        self.server = self.serve("increment", "string-reverse", "cgroups-snapshot")
+        self.addCleanup(self.check_end)
+
+    def check_end(self):
+        rc, out, err = self.stop(self.server)
+        self.assertEqual((rc, err), (0, ""))
+        self.assertFalse(os.path.exists(self.run_dir))
+
+    def ok(self, *args):
+        rc, out, err = self.call(*args)
+        self.assertEqual((rc, err), (0, ""), args)
+        return out
+
+    def test_lone_values(self):
+        self.assertEqual(self.ok("increment", "41"), b"42\n")
+        self.assertEqual(self.ok("increment", "0xfe"), b"255\n")
+        self.assertEqual(self.ok("increment", "18446744073709551615"), b"0\n")
+        self.assertEqual(self.ok("string-reverse", "abc"), b"cba\n")
+        self.assertEqual(self.ok("string-reverse", ""), b"\n")
+        self.assertEqual(self.ok("string-reverse", "--", "--json"), b"nosj--\n")
+        self.assertEqual(self.ok("string-reverse", "x" * 1000), b"x" * 1000 + b"\n")
+
+    def test_values_are_shown_safely_and_exactly(self):
+        self.assertEqual(self.ok("string-reverse", "m13[\x1b"), b"\\x1b[31m\n")
+        self.assertEqual(self.ok("string-reverse", "\u00e9"), b"\\xa9\\xc3\n")
+        self.assertEqual(list(json.loads(self.ok("--json", "string-reverse", "\u00e9"))["head"].values()),
+                         [{"hex": "a9c3"}])
+
+    def test_json(self):
+        self.assertEqual(json.loads(self.ok("--json", "increment", "9007199254740992")),
+                         {"head": {"value": 9007199254740993}})
+        out = json.loads(self.ok("--json", "cgroups-snapshot"))
+        self.assertEqual(set(out), {"head", "rows"})
+
+    def test_the_answer_can_be_encoded_again(self):
+        out = self.ok("--json", "cgroups-snapshot")
+        raw = self.good("encode", "cgroups-snapshot:response", stdin=out)
+        self.assertEqual(json.loads(self.good("decode", "cgroups-snapshot:response", stdin=raw)), json.loads(out))
+
+    def test_rows_are_a_table(self):
+        lines = self.ok("cgroups-snapshot").decode().splitlines()
+        count = next(int(line.split()[1]) for line in lines if line.startswith("rows: "))
+        head = next(i for i, line in enumerate(lines) if {"name", "path"} <= set(line.split()))
+        self.assertEqual(len(lines) - head - 1, count)
+
+    def test_arguments_are_checked(self):
+        self.bad(2, "call", "--run-dir", self.run_dir, "increment", says="expected the arguments value (u64), found 0")
+        self.bad(2, "call", "--run-dir", self.run_dir, "increment", "1", "2", says="found 2 arguments")
+        self.bad(2, "call", "--run-dir", self.run_dir, "increment", "-1", says="expected u64, found '-1'")
+        self.bad(2, "call", "--run-dir", self.run_dir, "increment", "abc", says="expected u64, found 'abc'")
+
+    def test_the_token_must_agree(self):
+        err = self.bad(5, "call", "--run-dir", self.run_dir, "--token", "1", "increment", "1", says="AUTH_FAILED")
+        self.assertIn("increment", err)
+
+    def test_explain_shows_the_choice(self):
+        rc, out, err = self.call("--explain", "increment", "1")
+        self.assertEqual((rc, out), (0, b"2\n"))
+        self.assertRegex(err, r"handshake: +OK\n")
+        self.assertRegex(err, r"profile selected: +0x1\n")
+        self.assertRegex(err, r"0x1 +org\.viaduct\.uds +selected")
+
+    def test_explain_shows_why_not(self):
+        rc, out, err = self.call("--explain", "--profiles", "0x1,0x80", "increment", "1")
+        self.assertEqual(rc, 0)
+        self.assertRegex(err, r"0x80 +- +\S.*no module")
+
+    def test_no_other_service_is_there(self):
+        os.mkdir(os.path.join(self.dir, "other"))
+        self.bad(3, "call", "--run-dir", os.path.join(self.dir, "other"), "increment", "1", says="increment")
+
+    def test_a_service_name_is_checked(self):
+        self.bad(6, "call", "--run-dir", self.run_dir, "../x", "1", says="../x")
+
+
+class Explain(Case):
+    """The server's module is spoiled before it is needed: the first call that needs it loads it."""
+
+    def setUp(self):
+        super().setUp()
+        self.own_modules()
+        self.server = self.serve("increment", "string-reverse")
+        self.file = os.path.join(self.modules, "service-increment.so")
+
+    def explained(self):
+        rc, out, err = self.call("--explain", "increment", "1")
+        self.assertEqual((rc, out), (1, b""), err)
+        self.assertIn("INTERNAL_ERROR", err)
+        return err
+
+    def served(self):
+        rc, out, err = self.call("string-reverse", "abc")
+        self.assertEqual((rc, out), (0, b"cba\n"), err)
+
+    def test_removed(self):
+        os.unlink(self.file)
+        self.assertIn("no usable file provides the service", self.explained())
+        self.served()
+
+    def test_world_writable(self):
+        os.chmod(self.file, 0o777)
+        self.assertRegex(self.explained(), r"service-increment\.so: refused.*writable")
+        self.served()
+
+    def test_garbage(self):
+        with open(self.file + ".new", "w") as f:
+            f.write("this is no module\n")
+        os.chmod(self.file + ".new", 0o755)
+        os.rename(self.file + ".new", self.file)
+        self.assertRegex(self.explained(), r"service-increment\.so: refused: \S")
+        self.served()
+
+    def test_another_abi(self):
+        with open(self.file, "rb") as f:
+            image = f.read()
+        self.assertEqual(image.count(b"viaduct-module\0abi=1\0"), 1)
+        with open(self.file + ".new", "wb") as f:
+            f.write(image.replace(b"viaduct-module\0abi=1\0", b"viaduct-module\0abi=2\0"))
+        os.chmod(self.file + ".new", 0o755)
+        os.rename(self.file + ".new", self.file)
+        self.assertRegex(self.explained(), r"service-increment\.so: refused.*ABI.*2")
+        self.served()
+
+    def test_a_transport_that_is_missing_here(self):
+        os.unlink(os.path.join(self.modules, "uds.so"))
+        rc, out, err = self.call("--explain", "increment", "1")
+        self.assertNotEqual(rc, 0)
+        self.assertIn("looked at in " + self.modules, err)
+
+
+# -- serve -----------------------------------------------------------------------------------------------
+
+class Serve(Case):
+    def test_stops_in_order(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            p = self.serve("increment")
+            self.assertEqual(stat.S_IMODE(os.stat(self.run_dir).st_mode), 0o700)
+            self.assertEqual(self.call("increment", "1")[1], b"2\n")
+            rc, out, err = self.stop(p, number)
+            self.assertEqual((rc, out, err), (0, b"", ""))
+            self.assertFalse(os.path.exists(self.run_dir))
+
+    def test_an_existing_directory_stays(self):
+        os.mkdir(self.run_dir, 0o755)
+        self.assertEqual(self.stop(self.serve("increment"))[0], 0)
+        self.assertEqual(os.listdir(self.run_dir), [])
+        self.assertEqual(stat.S_IMODE(os.stat(self.run_dir).st_mode), 0o755)
+
+    def test_two_servers_of_one_service(self):
+        p = self.serve("increment")
+        self.bad(1, "serve", "--run-dir", self.run_dir, "increment", says="increment")
+        self.assertEqual(self.call("increment", "1")[1], b"2\n")
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_unknown_services(self):
+        self.bad(6, "serve", "--run-dir", self.run_dir, "nosuch", says="nosuch")
+        self.assertFalse(os.path.exists(self.run_dir))
+
+    def test_the_next_server_starts_after_a_kill(self):
+        p = self.serve("increment")
+        p.kill()
+        p.wait()
+        self.assertEqual(self.call("increment", "1")[0], 3)
+        q = self.serve("increment")
+        self.assertEqual(self.call("increment", "1")[1], b"2\n")
+        self.assertEqual(self.stop(q)[0], 0)
+        self.assertEqual(os.listdir(self.run_dir), [])
+
+    def test_a_silent_server_is_a_timeout(self):
+        os.mkdir(self.run_dir, 0o700)
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(s.close)
+        s.bind(os.path.join(self.run_dir, "increment.sock"))
+        s.listen(8)
+        self.bad(4, "call", "--run-dir", self.run_dir, "--timeout", "300ms", "increment", "1", says="increment")
+
+    def test_the_default_directory(self):
+        env = self.env(XDG_RUNTIME_DIR=self.dir)
+        p = self.start(VIADUCT, "serve", "increment", env=env)
+        self.lines_until(p.stdout, "serving increment in %s/viaduct" % self.dir)
+        rc, out, err = self.viaduct("call", "increment", "1", env=env)
+        self.assertEqual((rc, out, err), (0, b"2\n", ""))
+        self.assertEqual(self.stop(p)[0], 0)
+        self.assertFalse(os.path.exists(os.path.join(self.dir, "viaduct")))
+
+
+class Slow(Case):
+    """A service that keeps its call for 0, and that is not named like its codec."""
+
+    def setUp(self):
+        super().setUp()
+        self.own_modules()
+        shutil.copy(os.environ["VIADUCT_FIXTURE"], os.path.join(self.modules, "slow.so"))
+        os.chmod(os.path.join(self.modules, "slow.so"), 0o755)
+
+    def call_for_ever(self, p, service="test-slow"):
+        """Starts a call that is not answered; returns it when the server has taken it."""
+        call = self.start(VIADUCT, "call", "--run-dir", self.run_dir, service, "0")
+        self.lines_until(p.stderr, "org.viaduct.test.slow: version 1.0.0 loaded")
+        # the same worker answers this one after it has taken the other
+        self.assertEqual(self.call(service, "5")[1], b"6\n")
+        return call
+
+    def test_the_service_tells_its_codec(self):
+        p = self.serve("test-slow")
+        rc, out, err = self.call("test-slow", "41")
+        self.assertEqual((rc, out, err), (0, b"42\n", ""))
+        self.bad(2, "call", "--run-dir", self.run_dir, "test-slow", says="increment: expected the arguments value (u64)")
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_a_call_has_its_deadline(self):
+        p = self.serve("test-slow")
+        self.bad(4, "call", "--run-dir", self.run_dir, "--timeout", "200ms", "test-slow", "0", says="test-slow")
+        self.assertEqual(self.call("test-slow", "1")[1], b"2\n")
+        self.end(p)
+
+    def test_draining_waits_and_then_abandons(self):
+        p, _ = self.daemon("[daemon]\nworkers = 1\ndrain_timeout = 300ms\n")
+        call = self.call_for_ever(p)
+        start = time.monotonic()
+        rc, out, err = self.stop(p)
+        self.assertEqual(rc, 0)
+        self.assertGreaterEqual(time.monotonic() - start, 0.25)
+        self.assertIn("warning: stopping: ", err)
+        self.assertFalse(os.path.exists(self.run_dir))
+        out, err = call.communicate(timeout=DEADLINE)
+        self.assertEqual((call.returncode, out), (1, b""), err)
+
+    def test_a_module_that_does_not_let_go_cannot_keep_the_daemon(self):
+        p, _ = self.daemon("[daemon]\nworkers = 1\ndrain_timeout = 100ms\n")
+        call = self.call_for_ever(p, "test-stuck")
+        rc, out, err = self.stop(p)
+        self.assertEqual(rc, 1)
+        self.assertIn("a module does not let go of its calls", err)
+        self.assertEqual(call.wait(timeout=DEADLINE), 1)
+        self.assertEqual(self.stop(self.daemon()[0])[0], 0)
+        self.assertEqual(os.listdir(self.run_dir), [])
+
+    def test_a_second_signal_stops_at_once(self):
+        p, _ = self.daemon("[daemon]\nworkers = 1\ndrain_timeout = 1h\n")
+        call = self.call_for_ever(p)
+        p.send_signal(signal.SIGTERM)
+        self.lines_until(p.stderr, "stopping")
+        rc, out, err = self.stop(p, signal.SIGTERM)
+        self.assertEqual(rc, 1)
+        self.assertIn("told to stop again", err)
+        self.assertEqual(call.wait(timeout=DEADLINE), 1)
+
+    def test_kill_is_a_distinct_error_at_once(self):
+        p, _ = self.daemon("[daemon]\nworkers = 1\n")
+        call = self.call_for_ever(p)
+        p.kill()
+        out, err = call.communicate(timeout=DEADLINE)
+        self.assertEqual((call.returncode, out), (1, b""))
+        self.assertEqual(err.count(b"\n"), 1)
+
+
+# -- daemon ----------------------------------------------------------------------------------------------
+
+class Daemon(Case):
+    def test_serves_everything_by_default(self):
+        p, log = self.daemon()
+        for name in ("cgroups-snapshot", "increment", "string-reverse"):
+            self.assertIn("serving %s\n" % name, log)
+        self.assertEqual(stat.S_IMODE(os.stat(self.run_dir).st_mode), 0o700)
+        self.assertEqual(self.call("increment", "41")[:2], (0, b"42\n"))
+        rc, out, err = self.stop(p)
+        self.assertEqual((rc, out), (0, b""))
+        self.assertTrue(err.endswith("viaductd: info: stopped\n"), err)
+        self.assertFalse(os.path.exists(self.run_dir))
+
+    def test_modules_are_loaded_by_the_first_call(self):
+        p, log = self.daemon()
+        self.assertNotIn("service.increment", log)
+        p.send_signal(signal.SIGUSR1)
+        self.assertNotIn("service.increment", self.lines_until(p.stderr, "report: "))
+        self.assertEqual(self.call("increment", "1")[0], 0)
+        p.send_signal(signal.SIGUSR1)
+        log = self.lines_until(p.stderr, "report: ")
+        self.assertRegex(log, r"module org\.viaduct\.service\.increment \S+ is loaded")
+        self.assertNotIn("service.string-reverse", log)
+        self.assertRegex(log, r"1 accepted, 0 refused, 0 handshakes failed, 1 calls, 0 failed")
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_every_signal_stops_it(self):
+        for number in (signal.SIGINT, signal.SIGHUP):
+            self.assertEqual(self.stop(self.daemon()[0], number)[0], 0)
+
+    def test_tells_the_service_manager(self):
+        path = os.path.join(self.dir, "notify")
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(s.close)
+        s.settimeout(DEADLINE)
+        s.bind(path)
+        p, _ = self.daemon(env=self.env(NOTIFY_SOCKET=path))
+        self.assertEqual(s.recv(100), b"READY=1")
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(s.recv(100), b"STOPPING=1")
+        p.communicate(timeout=DEADLINE)
+        self.assertEqual(p.returncode, 0)
+
+    def test_abstract_notify_sockets(self):
+        name = "viaduct-test-%d" % os.getpid()
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(s.close)
+        s.settimeout(DEADLINE)
+        s.bind("\0" + name)
+        p, _ = self.daemon(env=self.env(NOTIFY_SOCKET="@" + name))
+        self.assertEqual(s.recv(100), b"READY=1")
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_a_notify_socket_nobody_has_is_no_reason_to_die(self):
+        p, log = self.daemon(env=self.env(NOTIFY_SOCKET=self.dir + "/none"))
+        self.assertEqual(self.call("increment", "1")[0], 0)
+        self.assertIn("$NOTIFY_SOCKET", self.stop(p)[2])
+        self.assertEqual(p.returncode, 0)
+
+    def test_journal_priorities(self):
+        r, w = os.pipe()
+        st = os.fstat(w)
+        conf = os.path.join(self.dir, "d.conf")
+        open(conf, "w").close()
+        p = self.start(VIADUCTD, "-c", conf, "--run-dir", self.run_dir, err=w,
+                       env=self.env(JOURNAL_STREAM="%d:%d" % (st.st_dev, st.st_ino)))
+        os.close(w)
+        with os.fdopen(r, "rb", 0) as log:
+            text = self.lines_until(log, "ready: ")
+            p.send_signal(signal.SIGTERM)
+            p.wait(timeout=DEADLINE)
+            text += log.read().decode()
+        self.assertEqual(p.returncode, 0)
+        for line in text.splitlines():
+            self.assertRegex(line, r"^<[3-7]>")
+
+    def test_run_directories_that_are_refused(self):
+        conf = os.path.join(self.dir, "d.conf")
+        open(conf, "w").close()
+        real = os.path.join(self.dir, "real")
+        os.mkdir(real)
+        link = os.path.join(self.dir, "link")
+        os.symlink(real, link)
+        open_dir = os.path.join(self.dir, "open")
+        os.mkdir(open_dir)
+        os.chmod(open_dir, 0o777)
+        for path, says in ((link, "symbolic link"), (link + "/", "symbolic link"), (open_dir, "mode 0777"),
+                           (conf, "expected a directory"), (self.dir + "/a/b", "cannot be made"),
+                           ("relative", "absolute")):
+            self.bad(1, "-c", conf, "--run-dir", path, program=VIADUCTD, says=says)
+        os.chmod(open_dir, 0o1777)
+        self.run_dir = open_dir
+        self.assertEqual(self.stop(self.daemon()[0])[0], 0)
+        self.assertTrue(os.path.isdir(open_dir))
+
+    def test_a_directory_that_is_not_empty_stays(self):
+        p, _ = self.daemon()
+        with open(os.path.join(self.run_dir, "mine"), "w"):
+            pass
+        self.assertEqual(self.stop(p)[0], 0)
+        self.assertEqual(os.listdir(self.run_dir), ["mine"])
+
+    def test_services_by_configuration(self):
+        p, log = self.daemon("[daemon]\nserve = listed\ntoken = 5\nworkers = 1\nrun_dir_mode = 0750\n"
+                             "[service increment]\ntoken = 9\n[service string-reverse]\n")
+        self.assertNotIn("cgroups", log)
+        self.assertEqual(stat.S_IMODE(os.stat(self.run_dir).st_mode), 0o750)
+        self.assertEqual(self.call("--token", "9", "increment", "1")[1], b"2\n")
+        self.assertEqual(self.call("--token", "5", "increment", "1")[0], 5)
+        self.assertEqual(self.call("--token", "5", "string-reverse", "ab")[1], b"ba\n")
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_a_disabled_service(self):
+        p, log = self.daemon("[service increment]\nenabled = no\n[service gone]\nenabled = no\n")
+        self.assertNotIn("serving increment", log)
+        self.assertIn("serving string-reverse", log)
+        self.assertEqual(self.call("increment", "1")[0], 3)
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_log_levels(self):
+        p = self.start(VIADUCTD, "-c", "/dev/null", "--run-dir", self.run_dir)
+        self.lines_until(p.stderr, "ready: ")
+        self.assertEqual(self.stop(p)[0], 0)
+        conf = os.path.join(self.dir, "quiet.conf")
+        with open(conf, "w") as f:
+            f.write("[daemon]\nlog_level = error\n")
+        path = os.path.join(self.dir, "notify")
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(s.close)
+        s.settimeout(DEADLINE)
+        s.bind(path)
+        p = self.start(VIADUCTD, "-c", conf, "--run-dir", self.run_dir, env=self.env(NOTIFY_SOCKET=path))
+        self.assertEqual(s.recv(100), b"READY=1")
+        self.assertEqual(self.stop(p), (0, b"", ""))
+
+
+class Configuration(Case):
+    def check(self, text, *args):
+        conf = os.path.join(self.dir, "d.conf")
+        with open(conf, "w") as f:
+            f.write(text)
+        return self.run_program(VIADUCTD, "--check", "-c", conf, *args)
+
+    def test_valid(self):
+        rc, out, err = self.check("[service increment]\n[module org.viaduct.uds]\n")
+        self.assertEqual((rc, err), (0, ""))
+        self.assertIn(b"the configuration is valid: 1 files read, 3 services", out)
+
+    def test_faults_have_file_line_and_nearest_name(self):
+        conf = os.path.join(self.dir, "d.conf")
+        for text, says in (("[daemon]\n\nworker = 1\n", conf + ':3: unknown key "worker" in [daemon]; did you mean "workers"?'),
+                           ("[servise x]\n", conf + ":1: unknown section [servise]; did you mean [service]?"),
+                           ("[daemon]\nworkers = many\n", conf + ':2: workers: expected a number of 1..64, found "many"'),
+                           ("[daemon]\npool = 1\npool = 2\n", conf + ":3: key pool again"),
+                           ("[daemon\n", conf + ":1:8: expected ']'")):
+            rc, out, err = self.check(text)
+            self.assertEqual((rc, out), (2, b""))
+            self.assertEqual(err.count("\n"), 1, err)
+            self.assertTrue(err.startswith("viaductd: " + says), err)
+
+    def test_drop_ins_come_in_the_order_of_their_names(self):
+        drop = os.path.join(self.dir, "d.conf.d")
+        os.mkdir(drop)
+        for name, text in (("20-b.conf", "[daemon]\nserve = all\n"), ("10-a.conf", "[daemon]\nserve = listed\n"),
+                           ("30-c.conf~", "[nonsense\n"), (".40.conf", "[nonsense\n")):
+            with open(os.path.join(drop, name), "w") as f:
+                f.write(text)
+        rc, out, err = self.check("")
+        self.assertEqual((rc, err), (0, ""))
+        self.assertIn(b"3 files read, 3 services", out)
+        os.rename(os.path.join(drop, "20-b.conf"), os.path.join(drop, "05-b.conf"))
+        self.assertIn(b"3 files read, 0 services", self.check("")[1])
+        with open(os.path.join(drop, "99-z.conf"), "w") as f:
+            f.write("[daemon]\nx = 1\n")
+        rc, out, err = self.check("")
+        self.assertEqual(rc, 2)
+        self.assertIn("/d.conf.d/99-z.conf:2: unknown key", err)
+
+    def test_names_that_no_module_has(self):
+        rc, out, err = self.check("\n[service nosuch]\n[module org.nosuch]\n")
+        self.assertEqual((rc, out), (6, b""))
+        self.assertIn("d.conf:2: [service nosuch]:", err)
+        self.assertIn("d.conf:3: [module org.nosuch]: no usable module file", err)
+
+    def test_a_refused_module_is_named_with_its_reason(self):
+        self.own_modules()
+        os.chmod(os.path.join(self.modules, "service-increment.so"), 0o777)
+        rc, out, err = self.check("[service increment]\n")
+        self.assertEqual(rc, 6)
+        self.assertRegex(err, r"service-increment\.so.*writable")
+
+    def test_nothing_to_serve(self):
+        self.modules = os.path.join(self.dir, "none")
+        rc, out, err = self.run_program(VIADUCTD, "-c", "/dev/null", "--run-dir", self.run_dir)
+        self.assertEqual(rc, 6)
+        self.assertIn("nothing to serve", err)
+        self.assertFalse(os.path.exists(self.run_dir))
+
+    def test_a_key_that_the_module_refuses_is_named_in_the_log(self):
+        p, _ = self.daemon("[module org.viaduct.service.cgroups]\nno_such_key = 1\n")
+        rc, out, err = self.call("cgroups-snapshot")
+        self.assertEqual((rc, out), (1, b""))
+        self.assertIn("INTERNAL_ERROR", err)
+        rc, out, err = self.stop(p)
+        self.assertEqual(rc, 0)
+        self.assertRegex(err, r"error: .*no_such_key")
+
+    def test_the_configuration_reaches_the_module(self):
+        p, _ = self.daemon("[module org.viaduct.service.cgroups]\nmax_cgroups = 20000\n")
+        self.assertEqual(self.call("cgroups-snapshot")[0], 0)
+        self.assertEqual(self.stop(p)[0], 0)
+
+
+class Demo(Case):
+    def test_it_ends_well(self):
+        rc, out, err = self.run_program("sh", os.path.join(SOURCE, "scripts", "demo.sh"), BUILD,
+                                        env=self.env(TMPDIR=self.dir))
+        self.assertEqual(rc, 0, out.decode() + err)
+        self.assertEqual(os.listdir(self.dir), [])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

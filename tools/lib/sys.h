@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/lib/sys.h - what both programs need from the operating system. One file for each system.
+ */
+#ifndef VIA_TOOLS_SYS_H
+#define VIA_TOOLS_SYS_H
+#include "buf.h"
+
+#define SYS_PATH 4096u
+#define SYS_WHY 256u /* room for a reason */
+
+/* Arguments in UTF-8, standard streams without translation of bytes. */
+void sys_init(int *argc, char ***argv);
+
+/* Reads a whole file of at most max bytes; NULL or "-": standard input. Returns 1, 0 if there is
+ * no such file, -1 otherwise; why then says so. */
+int sys_read(const char *path, uint64_t max, buf *out, char *why);
+/* Names in a directory that end with suffix, sorted by bytes, each with a NUL behind it. As
+ * sys_read(). */
+int sys_list(const char *dir, const char *suffix, buf *names, char *why);
+
+/* -- run directory --------------------------------------------------------------------------- */
+
+typedef struct sys_dir {
+	char path[SYS_PATH];
+	uint64_t device, file; /* identity of what was made */
+	int is_made;           /* by sys_dir_open() */
+} sys_dir;
+
+/* Makes the directory if it is missing and tests that nobody else can play with it: no symbolic
+ * link, owned by this user or root, not writable by others unless sticky. Returns 1, or 0 with
+ * why. */
+int sys_dir_open(const char *path, uint32_t mode, sys_dir *out, char *why);
+/* Removes the directory if sys_dir_open() made it, it is still that one, and it is empty. */
+void sys_dir_close(sys_dir *d);
+
+/* -- being told to stop ---------------------------------------------------------------------- */
+
+enum { SYS_STOP = 1, SYS_REPORT = 2 };
+
+/* Takes over the signals that stop a program (SIGINT, SIGTERM, SIGHUP; console events), and
+ * SIGUSR1. Before the first thread. Returns 1, or 0 with why. */
+int sys_signals_take(char *why);
+/* Sleeps until one of them comes: SYS_STOP or SYS_REPORT. */
+int sys_signals_wait(void);
+/* From now on the next request to stop calls last_words and ends the process with status 1 at
+ * once. */
+void sys_signals_insist(void (*last_words)(void));
+/* Unless the process has ended by itself after that time: last_words, and status 1. For a module that
+ * does not let go of its calls. */
+void sys_end_within(uint64_t ns, void (*last_words)(void));
+
+/* -- service manager ------------------------------------------------------------------------- */
+
+/* Sends "READY=1" and the like to $NOTIFY_SOCKET. Returns 1 if sent or nobody wants it, 0 with
+ * why. */
+int sys_notify(const char *state, char *why);
+/* True if standard error goes to the journal ($JOURNAL_STREAM names it). */
+int sys_is_journal(void);
+/* Writes to standard error in one piece. */
+void sys_log(const char *text, size_t len);
+
+#endif
