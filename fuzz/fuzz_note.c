@@ -46,7 +46,7 @@ static void check_component(const note_component *c)
 	else
 		must(note_is_id(p->name));
 	must(p->kind == VIA_KIND_CODEC ? p->method > 0 && p->method <= UINT16_MAX : p->method == 0);
-	must(((c->stated & NOTE_CODECS) != 0) == (c->codecs != NULL));
+	must(((c->stated & NOTE_CODECS) != 0) == (c->p.codecs[0] != 0));
 }
 
 static void check_text(const uint8_t *text, size_t size)

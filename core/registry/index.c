@@ -261,16 +261,23 @@ via_rc via_registry_lookup(via_registry *r, uint32_t kind, const char *name, via
 	uint32_t i = 0;
 	reg_file *f;
 
+	if (out->struct_size < offsetof(via_provided, codecs))
+		return core_fail(VIA_INVAL, "lookup: struct_size is %u, expected at least %zu",
+				 out->struct_size, offsetof(via_provided, codecs));
 	if (name == NULL || kind < VIA_KIND_TRANSPORT || kind > VIA_KIND_SERVICE)
 		return core_fail(VIA_INVAL,
 				 "lookup: expected a kind from 1 to 3 and a name, found %u and %s",
 				 kind, name == NULL ? "none" : name);
 	os_mutex_lock(&r->lock);
 	f = reg_find(r, &w, NULL, &i);
-	if (f != NULL)
-		*out = reg_active(f)->provides[i].p;
-	else
+	if (f != NULL) { /* a program built against an older header has less room */
+		via_provided p = reg_active(f)->provides[i].p;
+
+		p.struct_size = out->struct_size < sizeof p ? out->struct_size : sizeof p;
+		memcpy(out, &p, p.struct_size);
+	} else {
 		rc = reg_not_found(r, &w);
+	}
 	os_mutex_unlock(&r->lock);
 	return rc;
 }

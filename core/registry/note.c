@@ -220,7 +220,7 @@ static int set_key(note_component *c, uint32_t key, char *value)
 		c->p.name = value;
 		return note_is_id(value);
 	case KEY_CODECS:
-		c->codecs = value;
+		c->p.codecs = value;
 		c->stated |= NOTE_CODECS;
 		return is_id_list(value);
 	case KEY_MAX_REQUEST:
@@ -276,6 +276,8 @@ static via_rc component_complete(note_component *c, uint32_t seen)
 				 note_kind_name(c->p.kind), missing);
 	if (c->p.name == NULL)
 		c->p.name = "";
+	if (c->p.codecs == NULL)
+		c->p.codecs = "";
 	return VIA_OK;
 }
 

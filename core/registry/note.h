@@ -19,7 +19,6 @@ enum { NOTE_SCORE = 1, NOTE_CODECS = 2 };
 
 typedef struct note_component {
 	via_provided p;
-	const char *codecs; /* service: "a,b"; NULL if the text does not say */
 	uint32_t stated;    /* NOTE_* */
 } note_component;
 

@@ -127,7 +127,7 @@ static via_rc check_codec(const note_component *n, const via_codec *c)
 /* "a,b" of the text against the NULL-terminated table. */
 static via_rc check_codec_names(const note_component *n, const via_service *s)
 {
-	const char *list = n->codecs;
+	const char *list = n->p.codecs;
 	uint32_t i;
 
 	if (s->codecs == NULL || s->codecs[0] == NULL)
@@ -141,11 +141,11 @@ static via_rc check_codec_names(const note_component *n, const via_service *s)
 		if ((n->stated & NOTE_CODECS) == 0)
 			continue;
 		if (strcspn(list, ",") != len || memcmp(list, s->codecs[i], len) != 0)
-			return differs(n, "codecs", n->codecs, s->codecs[i]);
+			return differs(n, "codecs", n->p.codecs, s->codecs[i]);
 		list += len + (list[len] == ',');
 	}
 	if ((n->stated & NOTE_CODECS) != 0 && *list != '\0')
-		return differs(n, "codecs", n->codecs, s->codecs[i - 1]);
+		return differs(n, "codecs", n->p.codecs, s->codecs[i - 1]);
 	return VIA_OK;
 }
 

@@ -60,7 +60,7 @@ Test(registry_note, everything_that_can_be_said)
 	cr_expect_eq(n.provides[1].p.method, 65535);
 	cr_expect_str_eq(n.provides[1].p.name, "c-1");
 	cr_expect_str_eq(n.provides[2].p.id, "org.test.s");
-	cr_expect_str_eq(n.provides[2].codecs, "c-1,c-2");
+	cr_expect_str_eq(n.provides[2].p.codecs, "c-1,c-2");
 	cr_expect_eq(n.provides[2].p.max_request, 10);
 	cr_expect_eq(n.provides[2].p.max_response, 255);
 	cr_assert_eq(n.n_requires, 2);
@@ -85,7 +85,7 @@ Test(registry_note, defaults)
 	cr_expect_eq(n.provides[0].p.profiles, 1, "a baseline serves profile 1");
 	cr_expect_str_eq(n.provides[0].p.name, "");
 	cr_expect_eq(n.provides[1].p.profiles, 0);
-	cr_expect_null(n.provides[2].codecs);
+	cr_expect_str_eq(n.provides[2].p.codecs, "");
 	free(store);
 }
 

@@ -132,23 +132,18 @@ static int read_options(call *c, int argc, char **argv)
 
 /* -- steps ----------------------------------------------------------------------------------- */
 
-/* The codec the service's own module names first. */
-static via_rc codec_of_service(call *c)
+/* The first codec of the service, as its identity note says. */
+static via_rc codec_of_service(call *c, const via_provided *service)
 {
-	via_ref ref = {.struct_size = sizeof ref};
-	const via_service *service;
-	via_rc rc;
+	size_t len = strcspn(service->codecs, ",");
+	char name[64];
 
-	rc = via_registry_acquire(c->registry, VIA_KIND_SERVICE, c->service, 0, &ref);
-	if (rc != VIA_OK)
-		return rc;
-	service = ref.vtable;
-	rc = VIA_NOTFOUND;
-	if (service->codecs != NULL && service->codecs[0] != NULL)
-		rc = via_registry_acquire(c->registry, VIA_KIND_CODEC, service->codecs[0], 0,
-					  &c->codec_ref);
-	via_registry_release(c->registry, &ref);
-	return rc;
+	if (len == 0 || len >= sizeof name)
+		return via_registry_acquire(c->registry, VIA_KIND_CODEC, c->service, 0,
+					    &c->codec_ref);
+	memcpy(name, service->codecs, len);
+	name[len] = '\0';
+	return via_registry_acquire(c->registry, VIA_KIND_CODEC, name, 0, &c->codec_ref);
 }
 
 static int find_codec(call *c)
@@ -159,7 +154,7 @@ static int find_codec(call *c)
 	c->codec_ref.struct_size = sizeof c->codec_ref;
 	if (via_registry_lookup(c->registry, VIA_KIND_CODEC, c->service, &known) != VIA_OK &&
 	    via_registry_lookup(c->registry, VIA_KIND_SERVICE, c->service, &known) == VIA_OK)
-		rc = codec_of_service(c);
+		rc = codec_of_service(c, &known);
 	else
 		rc = via_registry_acquire(c->registry, VIA_KIND_CODEC, c->service, 0,
 					  &c->codec_ref);

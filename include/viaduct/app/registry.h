@@ -89,6 +89,7 @@ typedef struct via_provided {
 	uint32_t reserved;
 	const char *id;              /* component id */
 	const char *name;            /* codec, service: name; transport: schemes                  */
+	const char *codecs;          /* service: names of its codecs, ',' between; "" if not said  */
 } via_provided;
 
 typedef struct via_file_info {
