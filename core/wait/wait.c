@@ -9,9 +9,9 @@
 
 enum { CALIBRATION_ROUNDS = 9 };
 #define COST_DEFAULT_NS 50000u /* when it cannot be measured */
-#define COST_MIN_NS 2000u
+#define COST_MIN_NS 20000u /* less means that both threads ran on one CPU: not what a peer's wake-up costs */
 #define COST_MAX_NS 200000u
-#define LATENCY_FACTOR 20u /* how much longer the latency policy spins */
+#define LATENCY_FACTOR 40u /* in half sleeps: how much longer the latency policy spins */
 
 static _Atomic uint64_t sleep_cost_ns;
 static _Atomic uint32_t usable_cpus;
@@ -45,24 +45,25 @@ static void answer(void *arg)
 		os_waker_set(p->back);
 }
 
-/* The best of the rounds, each two sleeps: other load on the machine only adds to it. */
+/* The median of the rounds, each two sleeps. */
 static uint64_t measure(struct pingpong *p)
 {
-	uint64_t best = COST_MAX_NS;
-	int i;
+	uint64_t cost[CALIBRATION_ROUNDS];
+	int i, j;
 
 	for (i = 0; i < CALIBRATION_ROUNDS; i++) {
 		via_time t0 = os_now();
-		uint64_t cost;
+		uint64_t c;
 
 		os_waker_set(p->there);
 		if (wait_for(p->env, p->back) != VIA_OK)
 			return COST_DEFAULT_NS;
-		cost = (os_now() - t0) / 2;
-		if (cost < best)
-			best = cost;
+		c = (os_now() - t0) / 2;
+		for (j = i; j > 0 && cost[j - 1] > c; j--)
+			cost[j] = cost[j - 1];
+		cost[j] = c;
 	}
-	return best;
+	return cost[CALIBRATION_ROUNDS / 2];
 }
 
 static uint64_t calibrate(const core_env *e)
@@ -121,7 +122,9 @@ uint64_t wait_budget(const core_env *e, uint32_t policy)
 {
 	if (policy == VIA_POLICY_FRUGAL || cpus() < 2)
 		return 0;
-	return wait_sleep_cost(e) * (policy == VIA_POLICY_LATENCY ? LATENCY_FACTOR : 1u);
+	/* Half as much again: when both sides of a conversation sleep, each answer takes one wake-up of the
+	 * peer and a little more. A budget below that would never find out that spinning pays. */
+	return wait_sleep_cost(e) * (policy == VIA_POLICY_LATENCY ? LATENCY_FACTOR : 3u) / 2;
 }
 
 int wait_spin_enter(void)

@@ -2,7 +2,7 @@
  * core/wait/wait.h - when to spin and when to sleep; one policy for every link.
  *
  * Waking a sleeping thread costs microseconds on bare metal and up to 140 us on a virtual machine,
- * against well under a microsecond for looking again. So a waiter spins for at most what a sleep would
+ * against well under a microsecond for looking again. So a waiter spins for about what a sleep would
  * cost here, and only while the recent history of that link says the record is likely to come in that
  * time. With one usable CPU nobody spins, and never more threads of a process than there are CPUs.
  * Where spinning threads of several processes crowd each other out, their waits get long and the

@@ -19,7 +19,7 @@ typedef struct via_registry via_registry;
 enum { VIA_LOAD_COPY = 0,        /* map a private copy: the file on disk may then be replaced or truncated */
        VIA_LOAD_DIRECT = 1 };    /* map the file itself: for debuggers and sanitizers                      */
 
-enum { VIA_POLICY_BALANCED = 0,  /* spin for at most what a sleep costs, while it pays            */
+enum { VIA_POLICY_BALANCED = 0,  /* spin for about what a sleep costs, while it pays              */
        VIA_POLICY_LATENCY = 1,   /* spin longer                                                   */
        VIA_POLICY_FRUGAL = 2 };  /* never spin                                                    */
 

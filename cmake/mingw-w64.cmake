@@ -1,0 +1,15 @@
+# Cross build for 64-bit Windows with MinGW-w64; programs run through wine.
+set(CMAKE_SYSTEM_NAME Windows)
+set(CMAKE_SYSTEM_PROCESSOR x86_64)
+set(_triplet x86_64-w64-mingw32)
+set(CMAKE_C_COMPILER ${_triplet}-gcc-win32) # the win32 thread model: no libwinpthread anywhere
+set(CMAKE_RC_COMPILER ${_triplet}-windres)
+set(CMAKE_FIND_ROOT_PATH /usr/${_triplet})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+find_program(WINE wine)
+if(WINE)
+	set(CMAKE_CROSSCOMPILING_EMULATOR ${WINE})
+endif()
