@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/link/rig.h - opens real module files without the core, and counts what they leave behind.
+ *
+ * The rig is a host table of its own: allocations and system calls are counted and can be made to fail.
+ * rig_close() fails the test when a descriptor, a mapping, an allocation or a file is left.           */
+#ifndef VIA_TESTS_LINK_RIG_H
+#define VIA_TESTS_LINK_RIG_H
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <viaduct/module.h>
+
+enum { RIG_MAX_LAYERS = 4, RIG_STACK_MAX = 32 };
+#define RIG_MS ((uint64_t)1000000)
+#define RIG_SOON (10000 * RIG_MS) /* deadline of what must happen */
+
+/* -- stacks -------------------------------------------------------------------------------------- */
+
+#define VIA_STACK(spec) spec,
+#if defined(_WIN32)
+#define VIA_STACK_POSIX(spec)
+#else
+#define VIA_STACK_POSIX(spec) spec,
+#endif
+
+/* STACK_TEST(suite, name) { ... }: runs once per line of stacks.def, with its text in `stack`. */
+#define STACK_TEST(S, N) \
+	ParameterizedTestParameters(S, N) \
+	{ \
+		return cr_make_param_array(char[RIG_STACK_MAX], rig_stacks, \
+					   sizeof rig_stacks / sizeof rig_stacks[0]); \
+	} \
+	ParameterizedTest(char stack[RIG_STACK_MAX], S, N)
+
+/* -- host ---------------------------------------------------------------------------------------- */
+
+enum { RIG_FAIL, RIG_EXIT }; /* what happens at the nth system call */
+
+typedef struct rig_host {
+	via_host h;
+	via_sysgate gate;
+	_Atomic int64_t live;    /* allocations not freed */
+	_Atomic uint32_t allocs; /* made so far */
+	_Atomic uint32_t calls;  /* of the gate */
+	uint32_t fail_alloc;     /* the nth allocation fails; 0: none */
+	uint32_t fail_call;      /* the nth system call; 0: none */
+	int how;                 /* RIG_FAIL or RIG_EXIT */
+	int32_t error;           /* errno of RIG_FAIL, status of RIG_EXIT */
+	void (*hook)(void *arg,
+		     const char *call); /* sees every call before it is made; may be NULL */
+	void *hook_arg;
+} rig_host;
+
+/* What the last host->fail() of this thread said. */
+const char *rig_detail(void);
+void rig_detail_clear(void);
+
+/* -- rig ----------------------------------------------------------------------------------------- */
+
+typedef struct rig_layer {
+	void *image;
+	const via_module_desc *desc;
+	const via_transport *t;
+	void *self;
+} rig_layer;
+
+typedef struct rig {
+	rig_host host;
+	char stack[RIG_STACK_MAX];
+	char baseline[16];
+	char dir[64];                    /* the run directory: exists, empty, 0700 */
+	rig_layer layer[RIG_MAX_LAYERS]; /* baseline first */
+	uint32_t n;
+	via_listener *listener;
+	via_link *a, *b;                /* dialled, accepted */
+	char decor[160];                /* configuration of decorators, or empty */
+	uint32_t descriptors, mappings; /* when it was opened */
+} rig;
+
+/* Loads the modules, makes the run directory. Fails the test if it cannot. */
+void rig_open(rig *r, const char *stack);
+/* Closes what is open and checks that nothing is left. */
+void rig_close(rig *r);
+/* Only the check: nothing but the rig itself is there. */
+void rig_check_clean(rig *r);
+void rig_check_files(rig *r, uint32_t expected);
+/* Finishes and initialises the modules again, with this configuration for the baseline. */
+via_rc rig_init_modules(rig *r, const char *config);
+void rig_fini_modules(rig *r);
+
+/* "BASELINE.key=value\n" */
+const char *rig_option(const rig *r, const char *key, const char *value);
+via_address rig_address(const rig *r, const char *service, const char *config);
+/* All layers. *out is written on VIA_OK only. */
+via_rc rig_listen(rig *r, const char *config, via_listener **out);
+via_rc rig_dial(rig *r, const char *config, via_link **out);
+via_rc rig_accept(rig *r, via_listener *l, via_link **out);
+/* Listens, dials and accepts into r->listener, a, b. */
+void rig_connect(rig *r);
+void rig_hang_up(via_link **l);
+void rig_stop(via_listener **l);
+
+/* -- verbs with a deadline ----------------------------------------------------------------------- */
+
+via_time rig_now(void);
+/* Sleeps on an armed object: 1 ready, 0 deadline. */
+int rig_sleep(const via_waitobj *o, via_time deadline);
+/* Sets an event object that is nobody's business to set. */
+void rig_signal(const via_waitobj *o);
+via_rc rig_accept_soon(rig *r, via_listener *l, via_link **out);
+via_rc rig_get(via_link *l, via_view *out);                  /* one record, or how the link ended */
+via_rc rig_put(via_link *l, const void *data, uint32_t len); /* VIA_OK, or why not */
+via_rc rig_send_once(via_link *l, const void *data,
+		     uint32_t len); /* no waiting; VIA_OK when taken */
+
+/* Bytes that depend on their number; fails the test where they differ. */
+void rig_fill(uint8_t *p, uint32_t len, uint32_t number);
+void rig_check_fill(const via_view *v, uint32_t len, uint32_t number);
+/* Takes the next record, compares, releases. */
+void rig_expect_record(via_link *l, uint32_t len, uint32_t number);
+
+/* -- system -------------------------------------------------------------------------------------- */
+
+uint64_t rig_process_id(void);
+uint32_t rig_descriptors(void);
+uint32_t rig_mappings(void); /* of files and shared memory */
+uint32_t rig_files(const char *dir);
+
+typedef struct rig_thread rig_thread;
+rig_thread *rig_thread_start(void (*fn)(void *), void *arg);
+void rig_thread_join(rig_thread *t);
+
+/* A handle to give away, and the other end to see that it is the same thing. */
+typedef struct rig_token {
+	via_handle give;
+	int64_t keep;
+} rig_token;
+void rig_token_make(rig_token *t);
+int rig_token_works(const rig_token *t, const via_handle *got); /* closes got */
+int rig_token_is_gone(const rig_token *t); /* nobody holds the given end any more */
+void rig_token_done(rig_token *t);
+
+#endif

@@ -1,0 +1,168 @@
+/* tests/link/rig_windows.c - Windows side of the rig. */
+#include "rig.h"
+#include "rig_os.h"
+#include <stdlib.h>
+#include <windows.h>
+
+void *rig_image_open(const char *file)
+{
+	char path[512];
+	char *p;
+
+	snprintf(path, sizeof path, "%s", file);
+	for (p = path; *p != '\0'; p++)
+		if (*p == '/')
+			*p = '\\';
+	return (void *)LoadLibraryA(path);
+}
+
+void (*rig_image_symbol(void *image, const char *name))(void)
+{
+	FARPROC p = GetProcAddress((HMODULE)image, name);
+	void (*fn)(void) = NULL;
+
+	memcpy(&fn, &p, sizeof fn);
+	return fn;
+}
+
+/* No transport of this system keeps files: a name is enough. */
+void rig_dir_make(char *buf, size_t cap)
+{
+	snprintf(buf, cap, "viaduct-link-%lu", (unsigned long)GetCurrentProcessId());
+}
+
+void rig_dir_remove(const char *dir)
+{
+	(void)dir;
+}
+
+uint32_t rig_files(const char *dir)
+{
+	DWORD a = GetFileAttributesA(dir);
+
+	return a == INVALID_FILE_ATTRIBUTES ? 0 : 1;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+void rig_system_warm_up(void)
+{
+	rig_thread_join(rig_thread_start(nothing, NULL));
+	(void)rig_now();
+}
+
+via_time rig_now(void)
+{
+	LARGE_INTEGER f, t;
+
+	QueryPerformanceFrequency(&f);
+	QueryPerformanceCounter(&t);
+	return (via_time)(t.QuadPart / f.QuadPart) * 1000000000u +
+	       (via_time)(t.QuadPart % f.QuadPart) * 1000000000u / (via_time)f.QuadPart;
+}
+
+int rig_sleep(const via_waitobj *o, via_time deadline)
+{
+	via_time now = rig_now();
+	DWORD ms = now >= deadline ? 0 : (DWORD)((deadline - now + RIG_MS - 1) / RIG_MS);
+
+	if (o->kind != VIA_WAIT_WIN)
+		return 0;
+	return WaitForSingleObject((HANDLE)(intptr_t)o->handle, ms) == WAIT_OBJECT_0;
+}
+
+void rig_signal(const via_waitobj *o)
+{
+	cr_assert(SetEvent((HANDLE)(intptr_t)o->handle) != 0);
+}
+
+uint64_t rig_process_id(void)
+{
+	return GetCurrentProcessId();
+}
+
+uint32_t rig_descriptors(void)
+{
+	DWORD n = 0;
+
+	return GetProcessHandleCount(GetCurrentProcess(), &n) ? (uint32_t)n : 0;
+}
+
+uint32_t rig_mappings(void)
+{
+	return 0; /* no transport of this system maps anything */
+}
+
+/* -- threads ------------------------------------------------------------------------------------- */
+
+struct rig_thread {
+	HANDLE id;
+	void (*fn)(void *);
+	void *arg;
+};
+
+static DWORD WINAPI thread_main(void *p)
+{
+	rig_thread *t = p;
+
+	t->fn(t->arg);
+	return 0;
+}
+
+rig_thread *rig_thread_start(void (*fn)(void *), void *arg)
+{
+	rig_thread *t = malloc(sizeof *t);
+
+	cr_assert_not_null(t);
+	t->fn = fn;
+	t->arg = arg;
+	t->id = CreateThread(NULL, 0, thread_main, t, 0, NULL);
+	cr_assert_not_null(t->id);
+	return t;
+}
+
+void rig_thread_join(rig_thread *t)
+{
+	WaitForSingleObject(t->id, INFINITE);
+	CloseHandle(t->id);
+	free(t);
+}
+
+/* -- handles: the write end of a pipe is given away ---------------------------------------------- */
+
+void rig_token_make(rig_token *t)
+{
+	HANDLE rd, wr;
+
+	cr_assert(CreatePipe(&rd, &wr, NULL, 0) != 0);
+	t->give = (via_handle){.value = (int64_t)(intptr_t)wr, .kind = VIA_H_WIN};
+	t->keep = (int64_t)(intptr_t)rd;
+}
+
+int rig_token_works(const rig_token *t, const via_handle *got)
+{
+	HANDLE wr = (HANDLE)(intptr_t)got->value;
+	char c = 0;
+	DWORD n = 0;
+	int ok = got->kind == VIA_H_WIN && WriteFile(wr, "x", 1, &n, NULL) != 0 && n == 1 &&
+		 ReadFile((HANDLE)(intptr_t)t->keep, &c, 1, &n, NULL) != 0 && c == 'x';
+
+	CloseHandle(wr);
+	return ok;
+}
+
+int rig_token_is_gone(const rig_token *t)
+{
+	DWORD n;
+
+	return !PeekNamedPipe((HANDLE)(intptr_t)t->keep, NULL, 0, NULL, &n, NULL) &&
+	       GetLastError() == ERROR_BROKEN_PIPE;
+}
+
+void rig_token_done(rig_token *t)
+{
+	CloseHandle((HANDLE)(intptr_t)t->keep);
+}
