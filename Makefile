@@ -1,0 +1,66 @@
+# Thin front of the CMake presets. Every target does its own set-up: on Debian it installs what is missing
+# (as root; otherwise it says what to install). Results are in build/<preset>/.
+PRESET ?= release
+SECONDS_PER_TARGET ?= 30
+
+.PHONY: help run test build bench fuzz coverage sanitize windows lint format clean
+
+help:
+	@echo 'make run       build, then show a daemon serving this machine'\''s control groups'
+	@echo 'make build     programs in build/release/bin, modules in build/release/lib/viaduct/1'
+	@echo 'make test      build and run every test'
+	@echo 'make sanitize  the tests under the address, undefined behaviour and thread sanitizers'
+	@echo 'make windows   cross build for Windows, tests under wine'
+	@echo 'make fuzz      every fuzz program for SECONDS_PER_TARGET=$(SECONDS_PER_TARGET) seconds, two at a time'
+	@echo 'make coverage  the tests with gcov; report in build/coverage/report'
+	@echo 'make bench     build the benchmarks and run them'
+	@echo 'make lint      formatting, clang-tidy, cppcheck, module and header rules'
+	@echo 'make format    clang-format everything it is responsible for'
+	@echo 'make clean     remove build/'
+
+build:
+	@scripts/setup.sh build
+	cmake --preset $(PRESET)
+	cmake --build --preset $(PRESET) --target viaduct_programs
+
+run: build
+	@scripts/demo.sh build/$(PRESET)
+
+test:
+	@scripts/setup.sh build test
+	@scripts/test.sh $(PRESET)
+
+sanitize:
+	@scripts/setup.sh build test
+	@scripts/test.sh asan
+	@scripts/test.sh tsan
+
+windows:
+	@scripts/setup.sh build test windows
+	@scripts/test.sh mingw
+
+fuzz:
+	@scripts/setup.sh build fuzz
+	cmake --preset afl
+	cmake --build --preset afl
+	@fuzz/fuzz_ci.sh build/afl/fuzz/bin build/afl/fuzz/out $(SECONDS_PER_TARGET) 2
+
+coverage:
+	@scripts/setup.sh build test coverage
+	@scripts/coverage.sh
+
+bench:
+	@scripts/setup.sh build
+	cmake --preset $(PRESET) -DVIADUCT_BENCH=ON
+	cmake --build --preset $(PRESET) --target bench
+
+lint:
+	@scripts/setup.sh build test lint windows
+	@scripts/lint.sh
+
+format:
+	@scripts/setup.sh lint
+	@scripts/format.sh -i
+
+clean:
+	rm -rf build

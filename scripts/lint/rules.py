@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""rules.py RULE [--compiler CC]: checks one rule of the house over the whole tree; `all` checks every one.
+
+names      core/ contains the name of no module
+includes   a module includes <viaduct/*.h> (not the application API) and its own files, nothing else
+lanes      every function of the ABI carries its lane tag
+sizes      files have at most 600 lines, functions at most 60
+system     core/ includes system headers only below core/os/
+spdx       headers say their licence on line 1
+sleeps     tests wait for a condition, they do not sleep
+self-test  every rule finds what it is there to find
+"""
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOURCES = ("core", "transports", "codecs", "services", "tools", "tests", "fuzz", "bench", "include")
+MODULES = ("transports", "codecs", "services")
+MAX_FILE, MAX_FUNCTION = 600, 60
+ABI_HEADERS = ("host", "transport", "codec", "service", "module")
+STANDARD = {
+    "assert", "ctype", "errno", "inttypes", "limits", "malloc", "stdalign", "stdarg", "stdatomic", "stdbool",
+    "stddef", "stdint", "stdio", "stdlib", "string",
+}
+
+
+def files(root, *parents):
+    for parent in parents:
+        for path in sorted((root / parent).rglob("*.[ch]")):
+            if path.is_file():
+                yield path
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def where(root, path, line):
+    return f"{path.relative_to(root)}:{line}"
+
+
+def without_comments(text):
+    def blank(match):
+        return re.sub(r"[^\n]", " ", match.group(0)) if match.group(0)[0] == "/" else match.group(0)
+
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', blank, text, flags=re.S)
+
+
+def rule_names(root, _cc):
+    names = sorted({d.name for kind in MODULES for d in (root / kind).glob("*/") if d.is_dir()})
+    if not names:
+        return ["there are no module directories"]
+    either = "|".join(re.escape(n) for n in names)
+    # "loop" is an ordinary English word at the start of an identifier
+    prefixes = "|".join(re.escape(n.replace("-", "_")) for n in names if n != "loop")
+    pattern = re.compile(rf'"(?:org\.viaduct\.)?(?:(?:codec|service)-)?(?:{either})"')
+    if prefixes:
+        pattern = re.compile(rf"{pattern.pattern}|\b(?:{prefixes})_[a-z]")
+    found = []
+    for path in files(root, "core"):
+        text = without_comments(path.read_text(encoding="utf-8", errors="replace"))
+        for number, line in enumerate(text.splitlines(), 1):
+            for match in pattern.finditer(line):
+                found.append(f"{where(root, path, number)}: the core names a module: {match.group(0)}")
+    return found
+
+
+def rule_includes(root, cc):
+    found = []
+    abi = root / "include" / "viaduct"
+    for path in files(root, *MODULES):
+        if path.suffix != ".c":
+            continue
+        # A module's directory is the first one below its kind. -MG: headers of other systems may be missing.
+        own = root / path.relative_to(root).parts[0] / path.relative_to(root).parts[1]
+        run = subprocess.run([cc, "-MM", "-MG", "-I", root / "include", path], capture_output=True,
+                             text=True, check=False)
+        if run.returncode != 0:
+            found.append(f"{path.relative_to(root)}: {run.stderr.strip()}")
+            continue
+        for word in run.stdout.replace("\\\n", " ").split()[1:]:
+            header = pathlib.Path(word)
+            if not header.exists() and "/" not in word:
+                continue
+            header = header.resolve()
+            is_abi = abi in header.parents and "app" not in header.relative_to(abi).parts[:-1]
+            if own in header.parents or (is_abi and header.name != "viaduct.h"):
+                continue
+            found.append(f"{path.relative_to(root)}: a module must not include {word}")
+    return found
+
+
+def rule_lanes(root, _cc):
+    member = re.compile(r"^(?!typedef)[^\n]*\(VIA_CALL \*(\w+)\)\([^;]*;([ \t]*/\*.*?\*/)?", re.M | re.S)
+    tag = re.compile(r"\[(?:ctl|tx|rx|any)[^\]]*\]")
+    found = []
+    for name in ABI_HEADERS:
+        path = root / "include" / "viaduct" / f"{name}.h"
+        text = path.read_text(encoding="utf-8")
+        members = list(member.finditer(text))
+        if not members:
+            found.append(f"{path.relative_to(root)}: no function was found")
+        for match in members:
+            if tag.search(match.group(2) or "") is None:
+                number = text.count("\n", 0, match.start(1)) + 1
+                found.append(f"{where(root, path, number)}: {match.group(1)} has no lane tag")
+    return found
+
+
+def rule_sizes(root, _cc):
+    found = []
+    for path in files(root, *SOURCES):
+        lines = lines_of(path)
+        if len(lines) > MAX_FILE:
+            found.append(f"{path.relative_to(root)}: {len(lines)} lines, expected at most {MAX_FILE}")
+        start = None
+        for number, line in enumerate(lines, 1):
+            if line.startswith("{"):
+                start = number
+            elif line.startswith("}") and start is not None:
+                if number - start - 1 > MAX_FUNCTION:
+                    found.append(f"{where(root, path, start)}: a function of {number - start - 1} lines, "
+                                 f"expected at most {MAX_FUNCTION}")
+                start = None
+    return found
+
+
+def rule_system(root, _cc):
+    found = []
+    for path in files(root, "core"):
+        if path.relative_to(root).parts[1] == "os":
+            continue
+        for number, line in enumerate(lines_of(path), 1):
+            match = re.match(r"\s*#\s*include\s*<([^>]+)\.h>", line)
+            if match and not match.group(1).startswith("viaduct/") and match.group(1) not in STANDARD:
+                found.append(f"{where(root, path, number)}: only core/os/ includes <{match.group(1)}.h>")
+    return found
+
+
+def rule_spdx(root, _cc):
+    found = []
+    for path in files(root, *SOURCES):
+        if path.suffix == ".h" and "SPDX-License-Identifier: Apache-2.0" not in (lines_of(path) or [""])[0]:
+            found.append(f"{path.relative_to(root)}: line 1 does not name the licence (SPDX)")
+    return found
+
+
+def rule_sleeps(root, _cc):
+    pattern = re.compile(r"\b(?:sleep|usleep|nanosleep|clock_nanosleep|Sleep)\(|^\s*sleep\s+[0-9]|"
+                         r"\btime\.sleep\(")
+    found = []
+    for path in sorted((root / "tests").rglob("*")):
+        if path.suffix not in (".c", ".h", ".sh", ".py") or not path.is_file():
+            continue
+        for number, line in enumerate(lines_of(path), 1):
+            if pattern.search(line):
+                found.append(f"{where(root, path, number)}: a sleep in a test: {line.strip()}")
+    return found
+
+
+RULES = {name[5:]: rule for name, rule in list(globals().items()) if name.startswith("rule_")}
+
+
+def self_test(cc):
+    """Each rule accepts a small good tree and refuses the same tree with one thing wrong."""
+    good = {f"include/viaduct/{n}.h": "/* SPDX-License-Identifier: Apache-2.0 */\n"
+                                      "\tint(VIA_CALL *f)(int a,\n\t\tint b); /* says\n\t[any] nb */\n"
+            for n in ABI_HEADERS}
+    good.update({
+        "include/viaduct/app/x.h": "/* SPDX-License-Identifier: Apache-2.0 */\n",
+        "transports/abc/abc.c": "#include <viaduct/module.h>\n#include \"own.h\"\n",
+        "transports/abc/own.h": "/* SPDX-License-Identifier: Apache-2.0 */\n",
+        "core/a/a.c": "#include <stdio.h>\n/* abc_x and \"abc\" */\nint abcd_x;\n",
+        "core/os/b.c": "#include <windows.h>\n",
+        "tests/t.c": "int asleep(int x);\n",
+    })
+    bad = {
+        "names": ("core/a/a.c", "int x = abc_open(\"y\");\n"),
+        "includes": ("transports/abc/abc.c", "#include <viaduct/app/x.h>\n"),
+        "lanes": ("include/viaduct/codec.h",
+                  "/* SPDX-License-Identifier: Apache-2.0 */\n\tint(VIA_CALL *f)(int); /* none */\n"),
+        "sizes": ("core/a/a.c", "int f(void)\n{\n" + "\tx();\n" * (MAX_FUNCTION + 1) + "}\n"),
+        "system": ("core/a/a.c", "#include <unistd.h>\n"),
+        "spdx": ("transports/abc/own.h", "int x;\n"),
+        "sleeps": ("tests/t.c", "\tusleep(10);\n"),
+    }
+    wrong = [f"no self-test of {name}" for name in RULES if name not in bad]
+    for name, (target, text) in bad.items():
+        for is_bad in (False, True):
+            with tempfile.TemporaryDirectory() as directory:
+                root = pathlib.Path(directory).resolve()
+                for path, content in {**good, **({target: text} if is_bad else {})}.items():
+                    (root / path).parent.mkdir(parents=True, exist_ok=True)
+                    (root / path).write_text(content, encoding="utf-8")
+                found = RULES[name](root, cc)
+            if bool(found) != is_bad:
+                wrong.append(f"rule {name}: {'missed the defect' if is_bad else found}")
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rule", choices=[*RULES, "self-test", "all"])
+    parser.add_argument("--compiler", default="cc")
+    args = parser.parse_args()
+    found = []
+    if args.rule in ("self-test", "all"):
+        found += self_test(args.compiler)
+    for name, rule in RULES.items():
+        if args.rule in (name, "all"):
+            found += rule(ROOT, args.compiler)
+    print("\n".join(found) if found else f"{args.rule}: fine")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+/* tests/shim/runner.c - the program around the tests: options, one process for each test. */
+#include "shim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct options {
+	const char *filter, *xml, *tap;
+	double timeout;
+	int list, verbose, quiet, in_process;
+	char *worker; /* "suite/name#parameter": run this one and leave */
+};
+
+static struct options opt = {.filter = "*"};
+
+/* -- choosing tests --------------------------------------------------------------------------------- */
+
+static int glob_match(const char *pattern, const char *text)
+{
+	for (; *pattern != '\0'; pattern++, text++) {
+		if (*pattern == '*') {
+			while (*pattern == '*')
+				pattern++;
+			do {
+				if (glob_match(pattern, text))
+					return 1;
+			} while (*text++ != '\0');
+			return 0;
+		}
+		if (*text == '\0' || (*pattern != '?' && *pattern != *text))
+			return 0;
+	}
+	return *text == '\0';
+}
+
+static void test_id(const struct shim_test *test, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s/%s", test->suite, test->name);
+}
+
+static int is_wanted(const struct shim_test *test)
+{
+	char id[256];
+
+	test_id(test, id, sizeof id);
+	return glob_match(opt.filter, id);
+}
+
+/* -- options: those of Criterion that we use; others are refused, not ignored ---------------------- */
+
+/* Value of "--name=value" or of "--name" "value"; NULL if args[*i] is something else. */
+static char *value_of(char **args, int n, int *i, const char *name)
+{
+	const size_t len = strlen(name);
+
+	if (strncmp(args[*i], name, len) != 0)
+		return NULL;
+	if (args[*i][len] == '=')
+		return args[*i] + len + 1;
+	if (args[*i][len] == '\0' && *i + 1 < n)
+		return args[++*i];
+	return NULL;
+}
+
+static int parse_flag(const char *arg)
+{
+	if (strcmp(arg, "--list") == 0 || strcmp(arg, "-l") == 0)
+		opt.list = 1;
+	else if (strncmp(arg, "--verbose", strlen("--verbose")) == 0)
+		opt.verbose = 1;
+	else if (strcmp(arg, "--quiet") == 0 || strcmp(arg, "-q") == 0)
+		opt.quiet = 1;
+	else if (strcmp(arg, "--no-isolate") == 0)
+		opt.in_process = 1;
+	else if (strncmp(arg, "-j", 2) != 0) /* one test after the other, whatever -j says */
+		return -1;
+	return 0;
+}
+
+static int parse_options(int argc, char **argv)
+{
+	char *value;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if ((value = value_of(argv, argc, &i, "--filter")) != NULL)
+			opt.filter = value;
+		else if ((value = value_of(argv, argc, &i, "--timeout")) != NULL)
+			opt.timeout = atof(value);
+		else if ((value = value_of(argv, argc, &i, "--xml")) != NULL)
+			opt.xml = value;
+		else if ((value = value_of(argv, argc, &i, "--tap")) != NULL)
+			opt.tap = value;
+		else if ((value = value_of(argv, argc, &i, "--worker")) != NULL)
+			opt.worker = value;
+		else if (parse_flag(argv[i]) != 0) {
+			fprintf(stderr, "unknown option '%s'\n", argv[i]);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* -- running ---------------------------------------------------------------------------------------- */
+
+static int run_worker(char *id)
+{
+	const struct shim_test *test;
+	char *number = strchr(id, '#');
+	size_t param = 0;
+	char name[256];
+
+	process_is_worker();
+	if (number != NULL) {
+		*number = '\0';
+		param = (size_t)strtoul(number + 1, NULL, 10);
+	}
+	for (test = shim_tests; test != NULL; test = test->next) {
+		test_id(test, name, sizeof name);
+		if (strcmp(name, id) == 0)
+			return shim_run(test, param);
+	}
+	fprintf(stderr, "there is no test '%s'\n", id);
+	return WORKER_FAILED;
+}
+
+static enum outcome run_one(const struct shim_test *test, size_t param)
+{
+	const struct criterion_test_opts *suite = shim_suite_opts(test);
+	double seconds = opt.timeout;
+	char id[300];
+
+	if (test->opts.disabled || suite->disabled)
+		return SKIPPED;
+	if (opt.in_process) {
+		int code = shim_run(test, param);
+
+		return code == WORKER_PASSED ? PASSED : code == WORKER_SKIPPED ? SKIPPED : FAILED;
+	}
+	if (test->opts.timeout > 0)
+		seconds = test->opts.timeout;
+	else if (suite->timeout > 0)
+		seconds = suite->timeout;
+	snprintf(id, sizeof id, "%s/%s#%zu", test->suite, test->name, param);
+	return process_run(id, seconds, &test->opts);
+}
+
+static void run_all(struct report *report)
+{
+	const struct shim_test *test;
+	size_t i, n;
+
+	for (test = shim_tests; test != NULL; test = test->next) {
+		if (!is_wanted(test))
+			continue;
+		n = shim_n_params(test);
+		for (i = 0; i < n; i++) {
+			double start = process_now();
+			enum outcome outcome = run_one(test, i);
+
+			report_test(report, test, outcome, process_now() - start);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct report report;
+
+	if (parse_options(argc, argv) != 0)
+		return 2;
+	if (opt.worker != NULL)
+		return run_worker(opt.worker);
+	if (opt.list) {
+		report_list(is_wanted);
+		return 0;
+	}
+	memset(&report, 0, sizeof report);
+	report.is_verbose = opt.verbose;
+	report.is_quiet = opt.quiet;
+	if (report_open(&report, opt.xml, opt.tap) != 0)
+		return 2;
+	run_all(&report);
+	if (report_close(&report) != 0)
+		return 2;
+	return report.failed > 0 ? 1 : 0;
+}
