@@ -67,8 +67,10 @@ typedef struct via_peer {
 } via_peer;
 
 /* Every verb tries once and never blocks: sleeping happens in the core, on what arm() hands out.
- * A record is 1..max_record bytes. After a verb has answered CLOSED, RESET or ABORTED every later
- * one answers the same, except that records already received may still be delivered before it.    */
+ * A record is 1..max_record bytes. send() while a slot is out, and any sending after an own shutdown(),
+ * is VIA_STATE. A listener has no disarm: what its arm() hands out stays ready while accept() would
+ * succeed. After a verb has answered CLOSED, RESET or ABORTED every later one answers the same, except
+ * that records already received may still be delivered before it.                                 */
 typedef struct via_link_ops {
 	uint32_t struct_size;
 	uint32_t link_size;          /* sizeof the module's own link struct, for the record */

@@ -225,7 +225,7 @@ STACK_TEST(link_address, a_listener_knows_its_address)
 	rig_close(&r);
 }
 
-/* -- configuration -------------------------------------------------------------------------------- */
+/* -- configuration ----------------------------------------------------------------------------- */
 
 STACK_TEST(link_address, unknown_configuration_is_named)
 {

@@ -1,4 +1,5 @@
-/* tests/link/ending.c - conformance of any link: shutdown, close, abort, and what every verb says then. */
+/* tests/link/ending.c - conformance of any link: shutdown, close, abort, and what every verb
+ * says then. */
 #include "stacks.h"
 
 TestSuite(link_ending, .timeout = 60);
@@ -29,7 +30,7 @@ static void every_verb_says(via_link *l, via_rc rc)
 	cr_expect_null(l->ops->get_ext(l, "org.example.unknown/1"));
 }
 
-/* -- shutdown and close --------------------------------------------------------------------------- */
+/* -- shutdown and close ------------------------------------------------------------------------ */
 
 STACK_TEST(link_ending, shutdown_lets_the_peer_drain)
 {
@@ -218,7 +219,7 @@ STACK_TEST(link_ending, either_end_may_close_first)
 	rig_close(&r);
 }
 
-/* -- abort ---------------------------------------------------------------------------------------- */
+/* -- abort ------------------------------------------------------------------------------------- */
 
 STACK_TEST(link_ending, abort_is_sticky)
 {
@@ -301,7 +302,7 @@ STACK_TEST(link_ending, abort_at_any_moment)
 	rig_close(&r);
 }
 
-/* -- facts ---------------------------------------------------------------------------------------- */
+/* -- facts ------------------------------------------------------------------------------------- */
 
 STACK_TEST(link_ending, facts_are_constant)
 {

@@ -1,4 +1,5 @@
-/* tests/link/fault_effects.c - each action of the fault decorator does what its plan says, and only that. */
+/* tests/link/fault_effects.c - each action of the fault decorator does what its plan says, and
+ * only that. */
 #include "rig.h"
 
 TestSuite(fault_effects, .timeout = 30);
@@ -57,7 +58,8 @@ Test(fault_effects, delay_lasts_so_many_calls)
 	rig_close(&r);
 }
 
-/* Whoever is told AGAIN by the plan must not be allowed to sleep: nothing down there will end it. */
+/* Whoever is told AGAIN by the plan must not be allowed to sleep: nothing down there will end
+ * it. */
 Test(fault_effects, arm_does_not_sleep_on_a_made_up_again)
 {
 	rig r;
@@ -206,7 +208,7 @@ Test(fault_effects, spurious_arm)
 	rig_close(&r);
 }
 
-/* -- records that change --------------------------------------------------------------------------- */
+/* -- records that change ----------------------------------------------------------------------- */
 
 static void expect_len(via_link *l, uint32_t len)
 {
@@ -286,7 +288,8 @@ Test(fault_effects, corrupt_records)
 }
 
 #if !defined(_WIN32)
-/* A slot that was not accepted is handed back as it was, so that the next try is not damaged twice. */
+/* A slot that was not accepted is handed back as it was, so that the next try is not damaged
+ * twice. */
 Test(fault_effects, corrupt_slots_wait_undamaged)
 {
 	rig r;
@@ -366,7 +369,7 @@ Test(fault_effects, only_the_first_of_several)
 	rig_close(&r);
 }
 
-/* -- determinism ----------------------------------------------------------------------------------- */
+/* -- determinism ------------------------------------------------------------------------------- */
 
 enum { CALLS = 400 };
 

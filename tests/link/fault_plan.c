@@ -42,11 +42,12 @@ Test(fault_plan, good_plans)
 	static const char *const good[] = {
 		"",
 		"recv:again@3",
-		"recv:again@3,send:error=RESET@5,recv:short=10@2,recv:corrupt@4,send:delay=3@2,close@9,"
-		"arm:spurious@1,commit:again%10",
+		"recv:again@3,send:error=RESET@5,recv:short=10@2,recv:corrupt@4,"
+		"send:delay=3@2,close@9,arm:spurious@1,commit:again%10",
 		"close%1",
 		"reserve:error=NOMEM@2147483647",
-		"expect:error=NOMEM@1,handles:error=IO@1,shutdown:error=STATE@1,peer:error=PERM@1,arm:error=IO@1",
+		"expect:error=NOMEM@1,handles:error=IO@1,shutdown:error=STATE@1,"
+		"peer:error=PERM@1,arm:error=IO@1",
 		"send:close@1,recv:close@1,arm:close%100",
 		"commit:corrupt%50,commit:short=1%100",
 	};

@@ -1,6 +1,8 @@
-/* tests/link/faults.c - conformance of any link: the nth allocation or system call fails, for every n.
+/* tests/link/faults.c - conformance of any link: the nth allocation or system call fails, for
+ * every n.
  *
- * Whatever fails, the verb says so with a result, the link can still be closed, and nothing is left.   */
+ * Whatever fails, the verb says so with a result, the link can still be closed, and nothing is
+ * left. */
 #include "stacks.h"
 #include <errno.h>
 

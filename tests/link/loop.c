@@ -138,7 +138,8 @@ Test(link_loop, no_bell_without_a_sleeper)
 	rig_close(&r);
 }
 
-/* An event that is set for nobody (its reason was taken before it was set) wakes once, not for ever. */
+/* An event that is set for nobody (its reason was taken before it was set) wakes once, not for
+ * ever. */
 Test(link_loop, a_bell_that_rang_too_late_is_heard_once)
 {
 	rig r;
@@ -180,7 +181,7 @@ Test(link_loop, release_twice)
 	rig_close(&r);
 }
 
-/* -- many threads ---------------------------------------------------------------------------------- */
+/* -- many threads ------------------------------------------------------------------------------ */
 
 enum { CALLERS = 4, CALLS = 100 };
 

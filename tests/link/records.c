@@ -176,7 +176,7 @@ STACK_TEST(link_records, several_records_in_one_send)
 	rig_close(&r);
 }
 
-/* -- slots --------------------------------------------------------------------------------------- */
+/* -- slots ------------------------------------------------------------------------------------- */
 
 STACK_TEST(link_records, slots_carry_records)
 {
@@ -266,7 +266,7 @@ STACK_TEST(link_records, skipped_slots_are_not_seen)
 	rig_close(&r);
 }
 
-/* -- views --------------------------------------------------------------------------------------- */
+/* -- views ------------------------------------------------------------------------------------- */
 
 STACK_TEST(link_records, views_have_a_limit_and_any_order)
 {
@@ -340,7 +340,7 @@ STACK_TEST(link_records, expect_bounds_what_is_kept)
 	rig_close(&r);
 }
 
-/* -- handles ------------------------------------------------------------------------------------- */
+/* -- handles ----------------------------------------------------------------------------------- */
 
 static void send_tokens(via_link *l, rig_token *t, uint32_t n)
 {
@@ -462,7 +462,7 @@ STACK_TEST(link_records, bad_handles_are_refused)
 	rig_close(&r);
 }
 
-/* -- backpressure -------------------------------------------------------------------------------- */
+/* -- backpressure ------------------------------------------------------------------------------ */
 
 STACK_TEST(link_records, a_full_link_says_again_and_goes_on)
 {

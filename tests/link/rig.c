@@ -15,7 +15,7 @@ void rig_detail_clear(void)
 	detail[0] = '\0';
 }
 
-/* -- host table ---------------------------------------------------------------------------------- */
+/* -- host table -------------------------------------------------------------------------------- */
 
 static rig_host *host_of(via_ctx *c)
 {
@@ -147,7 +147,7 @@ static void host_init(rig_host *h)
 	h->gate.arg = h;
 }
 
-/* -- modules ------------------------------------------------------------------------------------- */
+/* -- modules ----------------------------------------------------------------------------------- */
 
 static void load_layer(rig *r, const char *name, size_t len)
 {
@@ -254,7 +254,7 @@ void rig_close(rig *r)
 	rig_dir_remove(r->dir);
 }
 
-/* -- connections --------------------------------------------------------------------------------- */
+/* -- connections ------------------------------------------------------------------------------- */
 
 const char *rig_option(const rig *r, const char *key, const char *value)
 {
@@ -360,7 +360,7 @@ void rig_stop(via_listener **l)
 	*l = NULL;
 }
 
-/* -- verbs with a deadline ----------------------------------------------------------------------- */
+/* -- verbs with a deadline --------------------------------------------------------------------- */
 
 /* Sleeps until the link is worth another try: VIA_OK, VIA_TIMEOUT or how it ended. */
 static via_rc until(via_link *l, uint32_t events, via_time deadline)

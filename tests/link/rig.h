@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/link/rig.h - opens real module files without the core, and counts what they leave behind.
  *
- * The rig is a host table of its own: allocations and system calls are counted and can be made to fail.
- * rig_close() fails the test when a descriptor, a mapping, an allocation or a file is left.           */
+ * The rig is a host table of its own: allocations and system calls are counted and can be made to
+ * fail.
+ * rig_close() fails the test when a descriptor, a mapping, an allocation or a file is left.      */
 #ifndef VIA_TESTS_LINK_RIG_H
 #define VIA_TESTS_LINK_RIG_H
 #include <criterion/criterion.h>
@@ -16,7 +17,7 @@ enum { RIG_MAX_LAYERS = 4, RIG_STACK_MAX = 32 };
 #define RIG_MS ((uint64_t)1000000)
 #define RIG_SOON (10000 * RIG_MS) /* deadline of what must happen */
 
-/* -- stacks -------------------------------------------------------------------------------------- */
+/* -- stacks ------------------------------------------------------------------------------------ */
 
 #define VIA_STACK(spec) spec,
 #if defined(_WIN32)
@@ -34,7 +35,7 @@ enum { RIG_MAX_LAYERS = 4, RIG_STACK_MAX = 32 };
 	} \
 	ParameterizedTest(char stack[RIG_STACK_MAX], S, N)
 
-/* -- host ---------------------------------------------------------------------------------------- */
+/* -- host -------------------------------------------------------------------------------------- */
 
 enum { RIG_FAIL, RIG_EXIT }; /* what happens at the nth system call */
 
@@ -57,7 +58,7 @@ typedef struct rig_host {
 const char *rig_detail(void);
 void rig_detail_clear(void);
 
-/* -- rig ----------------------------------------------------------------------------------------- */
+/* -- rig --------------------------------------------------------------------------------------- */
 
 typedef struct rig_layer {
 	void *image;
@@ -102,7 +103,7 @@ void rig_connect(rig *r);
 void rig_hang_up(via_link **l);
 void rig_stop(via_listener **l);
 
-/* -- verbs with a deadline ----------------------------------------------------------------------- */
+/* -- verbs with a deadline --------------------------------------------------------------------- */
 
 via_time rig_now(void);
 /* Sleeps on an armed object: 1 ready, 0 deadline. */
@@ -121,7 +122,7 @@ void rig_check_fill(const via_view *v, uint32_t len, uint32_t number);
 /* Takes the next record, compares, releases. */
 void rig_expect_record(via_link *l, uint32_t len, uint32_t number);
 
-/* -- system -------------------------------------------------------------------------------------- */
+/* -- system ------------------------------------------------------------------------------------ */
 
 uint64_t rig_process_id(void);
 uint32_t rig_descriptors(void);

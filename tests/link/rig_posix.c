@@ -120,7 +120,7 @@ uint32_t rig_mappings(void)
 	return n;
 }
 
-/* -- threads ------------------------------------------------------------------------------------- */
+/* -- threads ----------------------------------------------------------------------------------- */
 
 struct rig_thread {
 	pthread_t id;
@@ -153,7 +153,7 @@ void rig_thread_join(rig_thread *t)
 	free(t);
 }
 
-/* -- handles: the write end of a pipe is given away ---------------------------------------------- */
+/* -- handles: the write end of a pipe is given away -------------------------------------------- */
 
 void rig_token_make(rig_token *t)
 {

@@ -96,7 +96,7 @@ uint32_t rig_mappings(void)
 	return 0; /* no transport of this system maps anything */
 }
 
-/* -- threads ------------------------------------------------------------------------------------- */
+/* -- threads ----------------------------------------------------------------------------------- */
 
 struct rig_thread {
 	HANDLE id;
@@ -131,7 +131,7 @@ void rig_thread_join(rig_thread *t)
 	free(t);
 }
 
-/* -- handles: the write end of a pipe is given away ---------------------------------------------- */
+/* -- handles: the write end of a pipe is given away -------------------------------------------- */
 
 void rig_token_make(rig_token *t)
 {

@@ -1,4 +1,5 @@
-/* tests/link/uds.c - the socket transport against raw peers: limits, hostile packets, credentials. */
+/* tests/link/uds.c - the socket transport against raw peers: limits, hostile packets,
+ * credentials. */
 #include "uds_rig.h"
 
 TestSuite(link_uds, .timeout = 60);
@@ -107,7 +108,7 @@ Test(link_uds, a_record_is_a_packet)
 	rig_close(&r);
 }
 
-/* -- hostile packets ------------------------------------------------------------------------------- */
+/* -- hostile packets --------------------------------------------------------------------------- */
 
 Test(link_uds, an_empty_packet_is_an_end)
 {
@@ -209,7 +210,7 @@ Test(link_uds, a_longer_packet_is_cut_to_what_is_expected)
 	rig_close(&r);
 }
 
-/* -- ends ------------------------------------------------------------------------------------------ */
+/* -- ends -------------------------------------------------------------------------------------- */
 
 Test(link_uds, no_signal_when_the_peer_is_gone)
 {
@@ -248,7 +249,7 @@ Test(link_uds, a_killed_peer_is_an_end)
 	rig_close(&r);
 }
 
-/* -- peers ----------------------------------------------------------------------------------------- */
+/* -- peers ------------------------------------------------------------------------------------- */
 
 Test(link_uds, credentials_are_the_peers)
 {
@@ -279,7 +280,7 @@ Test(link_uds, credentials_are_the_peers)
 	rig_close(&r);
 }
 
-/* -- dialling -------------------------------------------------------------------------------------- */
+/* -- dialling ---------------------------------------------------------------------------------- */
 
 static void dial_finds(rig *r, const char *words)
 {

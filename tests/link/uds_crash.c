@@ -1,4 +1,5 @@
-/* tests/link/uds_crash.c - servers that race for one name, and servers that die at every system call. */
+/* tests/link/uds_crash.c - servers that race for one name, and servers that die at every system
+ * call. */
 #include "uds_rig.h"
 #include <sys/mman.h>
 
@@ -80,7 +81,7 @@ Test(uds_crash, exactly_one_wins)
 	rig_close(&r);
 }
 
-/* -- owners that come and go ------------------------------------------------------------------------ */
+/* -- owners that come and go ------------------------------------------------------------------- */
 
 enum { WINS = 30 };
 
@@ -88,7 +89,8 @@ struct board { /* shared by all racers */
 	_Atomic int owner;
 };
 
-/* Takes and gives back the name over and over. While it has it, nobody else may, and it must answer. */
+/* Takes and gives back the name over and over. While it has it, nobody else may, and it must
+ * answer. */
 static void come_and_go(rig *r, struct board *b)
 {
 	int won = 0;
@@ -138,7 +140,7 @@ Test(uds_crash, never_two_owners)
 	rig_close(&r);
 }
 
-/* -- death at every system call --------------------------------------------------------------------- */
+/* -- death at every system call ---------------------------------------------------------------- */
 
 enum { DIED = 77 };
 
@@ -212,7 +214,8 @@ Test(uds_crash, dying_anywhere_blocks_nobody)
 	rig_close(&r);
 }
 
-/* A live server without our lock is there: dying at any moment does not take its name away for good. */
+/* A live server without our lock is there: dying at any moment does not take its name away for
+ * good. */
 Test(uds_crash, dying_anywhere_beside_a_foreign_server)
 {
 	rig r;
@@ -239,7 +242,7 @@ Test(uds_crash, dying_anywhere_beside_a_foreign_server)
 	rig_close(&r);
 }
 
-/* -- what other programs get to see ------------------------------------------------------------------- */
+/* -- what other programs get to see ------------------------------------------------------------ */
 
 /* Every descriptor that came with listening, dialling and accepting closes itself on exec. */
 Test(uds_crash, nothing_survives_exec)
@@ -261,8 +264,9 @@ Test(uds_crash, nothing_survives_exec)
 	rig_close(&r);
 }
 
-/* The public name answers from the first moment it can be seen: somebody who dials all the time while a
- * server takes a stale name over never meets a socket that refuses and is not the stale one.           */
+/* The public name answers from the first moment it can be seen: somebody who dials all the time
+ * while a server takes a stale name over never meets a socket that refuses and is not the stale
+ * one. */
 Test(uds_crash, the_name_never_refuses_once_it_is_new)
 {
 	rig r;

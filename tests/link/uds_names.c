@@ -11,7 +11,7 @@ static void refused(rig *r, via_rc want, const char *words)
 			   rig_detail());
 }
 
-/* -- reclaimed ------------------------------------------------------------------------------------- */
+/* -- reclaimed --------------------------------------------------------------------------------- */
 
 Test(uds_names, the_socket_of_a_killed_server)
 {
@@ -92,7 +92,7 @@ Test(uds_names, a_link_goes_its_target_stays)
 	rig_close(&r);
 }
 
-/* -- respected ------------------------------------------------------------------------------------- */
+/* -- respected --------------------------------------------------------------------------------- */
 
 Test(uds_names, a_live_server_of_ours)
 {
@@ -104,6 +104,7 @@ Test(uds_names, a_live_server_of_ours)
 	cr_expect_eq(rig_listen(&r, NULL, &l), VIA_EXISTS);
 	cr_expect_not_null(strstr(rig_detail(), "owns this name"));
 	rig_open(&other, "uds"); /* another registry of this process */
+	cr_assert_eq(rmdir(other.dir), 0);
 	snprintf(other.dir, sizeof other.dir, "%s", r.dir);
 	cr_expect_eq(rig_listen(&other, NULL, &l), VIA_EXISTS);
 	cr_assert_eq(rig_put(r.a, "\x1f", 1), VIA_OK);
@@ -139,7 +140,8 @@ Test(uds_names, a_live_server_without_our_lock)
 	rig_close(&r);
 }
 
-/* Comes alive right before the names are exchanged or the fresh one is moved: too late for any probe. */
+/* Comes alive right before the names are exchanged or the fresh one is moved: too late for any
+ * probe. */
 struct intruder {
 	rig *r;
 	int fd;
@@ -298,7 +300,7 @@ Test(uds_names, exhaustion_is_not_staleness)
 	rig_close(&r);
 }
 
-/* -- mode, umask, path ----------------------------------------------------------------------------- */
+/* -- mode, umask, path ------------------------------------------------------------------------- */
 
 static mode_t mode_of(rig *r, const char *config)
 {
@@ -385,7 +387,7 @@ Test(uds_names, a_missing_run_directory)
 	rig_close(&r);
 }
 
-/* -- giving the name back -------------------------------------------------------------------------- */
+/* -- giving the name back ---------------------------------------------------------------------- */
 
 Test(uds_names, close_removes_only_its_own)
 {
@@ -433,7 +435,8 @@ Test(uds_names, leftovers_of_a_crash_are_harmless)
 	rig_close(&r);
 }
 
-/* A holder of the lock died while a server without it was displaced: that one gets its name back. */
+/* A holder of the lock died while a server without it was displaced: that one gets its name
+ * back. */
 Test(uds_names, a_displaced_server_is_restored)
 {
 	rig r;

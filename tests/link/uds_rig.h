@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/link/uds_rig.h - raw sockets beside the module: other implementations, and processes that die. */
+ * tests/link/uds_rig.h - raw sockets beside the module: foreign servers, processes that die.     */
 #ifndef VIA_TESTS_LINK_UDS_RIG_H
 #define VIA_TESTS_LINK_UDS_RIG_H
 #include "rig.h"
@@ -32,7 +32,8 @@ static inline struct sockaddr_un raw_address(const char *path)
 	return sa;
 }
 
-/* A server that knows nothing of our lock. type: SOCK_SEQPACKET, SOCK_STREAM. backlog -1: bound only. */
+/* A server that knows nothing of our lock. type: SOCK_SEQPACKET, SOCK_STREAM. backlog -1: bound
+ * only. */
 static inline int raw_listen(const char *path, int type, int backlog)
 {
 	struct sockaddr_un sa = raw_address(path);

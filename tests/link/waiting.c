@@ -1,9 +1,10 @@
-/* tests/link/waiting.c - conformance of any link: nothing is lost between a verb, arm() and the sleep. */
+/* tests/link/waiting.c - conformance of any link: nothing is lost between a verb, arm() and the
+ * sleep. */
 #include "stacks.h"
 
 TestSuite(link_waiting, .timeout = 60);
 
-/* -- wake-ups of a sleeping thread ---------------------------------------------------------------- */
+/* -- wake-ups of a sleeping thread ------------------------------------------------------------- */
 
 struct sleeper {
 	via_link *l;
@@ -169,7 +170,7 @@ STACK_TEST(link_waiting, the_peers_abort_wakes_a_reader)
 	end_wakes(stack, VIA_EV_RX, BY_PEER_ABORT);
 }
 
-/* -- one thread ----------------------------------------------------------------------------------- */
+/* -- one thread -------------------------------------------------------------------------------- */
 
 STACK_TEST(link_waiting, arm_tells_the_state)
 {
@@ -238,7 +239,7 @@ STACK_TEST(link_waiting, both_events_on_one_object)
 	rig_close(&r);
 }
 
-/* -- many rounds ---------------------------------------------------------------------------------- */
+/* -- many rounds ------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 3000, FLOOD = 20000 };
 
@@ -297,7 +298,8 @@ static void flood(void *arg)
 	}
 }
 
-/* One thread writes without pause, the other reads: full and empty are met many times, from both sides. */
+/* One thread writes without pause, the other reads: full and empty are met many times, from both
+ * sides. */
 STACK_TEST(link_waiting, no_wake_up_is_lost_under_backpressure)
 {
 	rig r;
@@ -328,7 +330,8 @@ static void swallow(void *arg)
 	}
 }
 
-/* Both lanes of both ends at once: two threads sleep on one link's object, each for its own event. */
+/* Both lanes of both ends at once: two threads sleep on one link's object, each for its own
+ * event. */
 STACK_TEST(link_waiting, two_lanes_sleep_on_one_link)
 {
 	rig r;

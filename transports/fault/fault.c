@@ -79,8 +79,8 @@ static const via_module_desc fault_desc = {
 	.life = &fault_life,
 };
 
-VIA_MODULE(
-	fault, fault_desc,
-	"id=org.viaduct.fault\0"
-	"version=1.0.0\0"
-	"provides=transport org.viaduct.fault/1 score=0 roles=decorator profiles=0x0 schemes=fault\0")
+VIA_MODULE(fault, fault_desc,
+	   "id=org.viaduct.fault\0"
+	   "version=1.0.0\0"
+	   "provides=transport org.viaduct.fault/1 score=0 roles=decorator profiles=0x0 "
+	   "schemes=fault\0")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * transports/fault/fault.h - what the parts of the fault module share.                             */
+ * transports/fault/fault.h - what the parts of the fault module share.                           */
 #ifndef VIA_FAULT_H
 #define VIA_FAULT_H
 #include <viaduct/module.h>
@@ -50,18 +50,20 @@ struct fault_self {
 	struct fault_plan defaults;
 };
 
-/* -- fault_plan.c ------------------------------------------------------------------------------- */
+/* -- fault_plan.c ------------------------------------------------------------------------------ */
 
-/* Reads "fault.seed=N" and "fault.plan=..." lines; a plan replaces the one in *p. VIA_INVAL names the place. */
+/* Reads "fault.seed=N" and "fault.plan=..." lines; a plan replaces the one in *p. VIA_INVAL
+ * names the place. */
 via_rc fault_plan_read(const struct fault_self *s, const char *lines, struct fault_plan *p);
-/* What happens at the nth call (from 1) of verb, which is call number `total` of all; NULL: nothing. */
+/* What happens at the nth call (from 1) of verb, which is call number `total` of all; NULL:
+ * nothing. */
 const struct fault_item *fault_plan_at(const struct fault_plan *p, uint32_t verb, uint32_t n,
 				       uint32_t total);
 int fault_plan_has(const struct fault_plan *p, uint32_t verb, uint32_t action);
 /* A number that depends on its arguments only. */
 uint64_t fault_draw(uint64_t seed, uint64_t a, uint64_t b);
 
-/* -- fault_link.c ------------------------------------------------------------------------------- */
+/* -- fault_link.c ------------------------------------------------------------------------------ */
 
 via_rc fault_link_make(struct fault_self *s, via_link *inner, const struct fault_plan *p,
 		       via_link **out);

@@ -1,4 +1,5 @@
-/* transports/fault/fault_link.c - passes every verb on to the inner link, except where the plan says else.
+/* transports/fault/fault_link.c - passes every verb on to the inner link, except where the plan
+ * says else.
  *
  * Threads: the lanes of the inner link. Counters are atomic, everything else belongs to one lane.
  * Syscalls: none. Peer: sees shortened and changed records, or the end. Wire layout: none.
@@ -98,7 +99,8 @@ static via_rc done(struct fault_link *l, via_rc rc)
 	return why != VIA_OK ? why : rc;
 }
 
-/* Flips bits of one byte; the same call with the same seed flips the same ones, so twice undoes it. */
+/* Flips bits of one byte; the same call with the same seed flips the same ones, so twice undoes
+ * it. */
 static void corrupt(const struct fault_link *l, uint32_t verb, uint8_t *data, uint32_t len)
 {
 	uint64_t d = fault_draw(l->plan.seed, verb, atomic_load(&l->count[verb]));

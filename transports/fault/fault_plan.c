@@ -1,11 +1,12 @@
 /* transports/fault/fault_plan.c - reads a plan and says what it wants at a given call.
  *
- * Threads: any; a plan does not change once it is read. Syscalls: none. Peer: none. Wire layout: none.
+ * Threads: any; a plan does not change once it is read. Syscalls: none. Peer: none. Wire layout:
+ * none.
  *
  *	plan    = item *( "," item )
  *	item    = [ verb ":" ] action [ "=" arg ] trigger
  *	verb    = reserve | commit | send | recv | expect | handles | shutdown | peer | arm
- *	trigger = "@" N      the nth call of that verb, from 1; without a verb, of all verbs together
+ *	trigger = "@" N      the nth call of that verb, from 1; without a verb, of all together
  *	        | "%" P      P in a hundred calls, chosen by the seed
  */
 #include "fault.h"
@@ -65,7 +66,8 @@ static int is_alpha(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* Value of the word at the reader, which moves behind it, or -1 and it stays. For codes, that is 1. */
+/* Value of the word at the reader, which moves behind it, or -1 and it stays. For codes, that is
+ * 1. */
 static int32_t read_word(struct reader *r, const struct word *w, size_t n, int32_t none)
 {
 	size_t len = 0;
@@ -245,7 +247,8 @@ via_rc fault_plan_read(const struct fault_self *s, const char *lines, struct fau
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
-/* splitmix64 over a mix of the arguments: no state, so the lanes cannot disturb each other's sequence. */
+/* splitmix64 over a mix of the arguments: no state, so the lanes cannot disturb each other's
+ * sequence. */
 uint64_t fault_draw(uint64_t seed, uint64_t a, uint64_t b)
 {
 	uint64_t z = seed * 0x9e3779b97f4a7c15u + a * 0xd1b54a32d192ed03u + b * 0x8cb92ba72f3d8dd7u;

@@ -1,7 +1,8 @@
-/* transports/loop/loop.c - both ends in one process: for tests and for services inside their caller.
+/* transports/loop/loop.c - both ends in one process: for tests and for services inside their
+ * caller.
  *
- * Threads: any; the list of listeners and their queues are behind one short spin lock. Syscalls: events
- * only (loop_posix.c, loop_windows.c). Peer: this process. Wire layout: none.
+ * Threads: any; the list of listeners and their queues are behind one short spin lock. Syscalls:
+ * events only (loop_posix.c, loop_windows.c). Peer: this process. Wire layout: none.
  */
 #include "loop.h"
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * transports/loop/loop.h - what the parts of the loop module share.                                */
+ * transports/loop/loop.h - what the parts of the loop module share.                              */
 #ifndef VIA_LOOP_H
 #define VIA_LOOP_H
 #include <viaduct/module.h>
@@ -32,7 +32,7 @@ struct loop_self {
 
 via_rc loop_config_read(const struct loop_self *s, const char *lines, struct loop_config *cfg);
 
-/* -- loop_posix.c, loop_windows.c --------------------------------------------------------------- */
+/* -- loop_posix.c, loop_windows.c -------------------------------------------------------------- */
 
 #define LOOP_NO_EVENT (-1)
 via_rc loop_event_open(const struct loop_self *s, int64_t *out);
@@ -47,13 +47,13 @@ void loop_yield(void);
 
 /* -- bell: the wait object of one end -----------------------------------------------------------
  *
- * Both lanes of an end sleep on one event, so each has a bit. Sleeper: sets its bit in `armed`, then
- * looks whether there is something after all, then sleeps. The other side: publishes, then looks at
- * `armed`. Both steps of both sides are sequentially consistent, so one of the two sees the other: no
- * wake-up is lost, and without a sleeper there is no system call. `fired` says for whom the event was
- * set: who disarms clears the event, and sets it again if it was (also) for the other lane. The bit
- * is set before the event, so a disarm in between leaves the event set for nobody; the next sleep then
- * ends at once, and its disarm clears it.                                                          */
+ * Both lanes of an end sleep on one event, so each has a bit. Sleeper: sets its bit in `armed`,
+ * then looks whether there is something after all, then sleeps. The other side: publishes, then
+ * looks at `armed`. Both steps of both sides are sequentially consistent, so one of the two sees
+ * the other: no wake-up is lost, and without a sleeper there is no system call. `fired` says for
+ * whom the event was set: who disarms clears the event, and sets it again if it was (also) for the
+ * other lane. The bit is set before the event, so a disarm in between leaves the event set for
+ * nobody; the next sleep then ends at once, and its disarm clears it.                            */
 struct loop_bell {
 	int64_t event;
 	_Atomic uint32_t armed, fired;
@@ -81,7 +81,7 @@ static inline void loop_bell_ring(struct loop_bell *b, uint32_t ev)
 		loop_bell_fire(b, ev);
 }
 
-/* -- ring: records one way, one writer, one reader (loop_ring.c) ---------------------------------- */
+/* -- ring: records one way, one writer, one reader (loop_ring.c) ------------------------------- */
 
 struct loop_ring {
 	_Alignas(LOOP_LINE) _Atomic uint64_t
@@ -121,7 +121,7 @@ void loop_ring_release(struct loop_ring *r, const via_view *views, uint32_t n);
 via_rc loop_ring_take(struct loop_ring *r, const via_view *v, via_handle *out, uint32_t max);
 int loop_ring_has_record(struct loop_ring *r);
 
-/* -- pair: both ends of one connection (loop_link.c) ---------------------------------------------- */
+/* -- pair: both ends of one connection (loop_link.c) ------------------------------------------- */
 
 struct loop_pair;
 struct loop_end {

@@ -3,9 +3,9 @@
  * Threads: both lanes of both ends and abort() may run at once. Syscalls: only to wake somebody who
  * sleeps, and to close handles. Peer: this process. Wire layout: none.
  *
- * The pair is freed when its second end closes, so either end may look at the other at any time. How a link
- * ends: the first CLOSED that a verb sees is kept in `end`; recv() first hands out what is in the ring.
- * abort() stands above that.
+ * The pair is freed when its second end closes, so either end may look at the other at any time.
+ * How a link ends: the first CLOSED that a verb sees is kept in `end`; recv() first hands out what
+ * is in the ring. abort() stands above that.
  */
 #include "loop.h"
 #include <string.h>
@@ -190,7 +190,8 @@ static via_rc VIA_CALL loop_arm(via_link *base, uint32_t events, via_waitobj *ou
 	if (rc == VIA_OK && is_ready(e, events))
 		rc = VIA_BUSY;
 	if (rc != VIA_OK) {
-		/* Nobody will sleep, so nobody will disarm. A bell that has rung already is heard once more. */
+		/* Nobody will sleep, so nobody will disarm. A bell that has rung already is
+		 * heard once more. */
 		atomic_fetch_and(&e->bell.armed, ~(events & BOTH));
 		return rc;
 	}

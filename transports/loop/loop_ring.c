@@ -1,10 +1,12 @@
 /* transports/loop/loop_ring.c - records in a byte ring, written and read in place.
  *
- * Threads: one writer and one reader at a time. Syscalls: none. Peer: this process; a record belongs to its
- * reader from publication to release. Wire layout: none; in memory, 16-byte aligned: rec, handles, data.
+ * Threads: one writer and one reader at a time. Syscalls: none. Peer: this process; a record
+ * belongs to its reader from publication to release. Wire layout: none; in memory, 16-byte aligned:
+ * rec, handles, data.
  *
- * A record never wraps: what is too short at the end of the ring becomes a filler. The ring is at least
- * twice as large as the longest record, so that one always fits once everything has been released.
+ * A record never wraps: what is too short at the end of the ring becomes a filler. The ring is at
+ * least twice as large as the longest record, so that one always fits once everything has been
+ * released.
  */
 #include "loop.h"
 #include <string.h>

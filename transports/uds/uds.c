@@ -1,8 +1,8 @@
 /* transports/uds/uds.c - AF_UNIX SOCK_SEQPACKET baseline: module, dial, errors.
  *
- * Threads: none. Syscalls: sockets, and for listeners file names (uds_listen.c). Peer: any process that
- * can write to the socket file; nothing it sends is interpreted here. Wire layout: none, one packet is
- * one record (docs/wire.md section 9).
+ * Threads: none. Syscalls: sockets, and for listeners file names (uds_listen.c). Peer: any process
+ * that can write to the socket file; nothing it sends is interpreted here. Wire layout: none, one
+ * packet is one record (docs/wire.md section 9).
  */
 #include "uds.h"
 #include <errno.h>
@@ -185,8 +185,8 @@ static const via_module_desc uds_desc = {
 	.life = &uds_life,
 };
 
-VIA_MODULE(
-	uds, uds_desc,
-	"id=org.viaduct.uds\0"
-	"version=1.0.0\0"
-	"provides=transport org.viaduct.uds/1 score=100 roles=baseline profiles=0x1 schemes=uds,unix\0")
+VIA_MODULE(uds, uds_desc,
+	   "id=org.viaduct.uds\0"
+	   "version=1.0.0\0"
+	   "provides=transport org.viaduct.uds/1 score=100 roles=baseline profiles=0x1 "
+	   "schemes=uds,unix\0")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * transports/uds/uds.h - what the parts of the uds module share.                                   */
+ * transports/uds/uds.h - what the parts of the uds module share.                                 */
 #ifndef VIA_UDS_H
 #define VIA_UDS_H
 #include <viaduct/module.h>
@@ -67,7 +67,8 @@ via_rc uds_names_make(const struct uds_self *s, const via_address *a, struct uds
 via_rc uds_socket(const struct uds_self *s, int *fd);
 /* connect(2) to path without waiting: 0 or an errno. */
 int uds_connect(const struct uds_self *s, int fd, const char *path);
-/* UDS_*, or an error when it cannot be told. Symbolic links are followed by the question, not by the answer. */
+/* UDS_*, or an error when it cannot be told. Symbolic links are followed by the question, not by
+ * the answer. */
 via_rc uds_probe(const struct uds_self *s, const char *path);
 const char *uds_kind_of(const struct uds_self *s,
 			const char *path); /* "a regular file", for people */

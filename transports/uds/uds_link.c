@@ -1,10 +1,10 @@
 /* transports/uds/uds_link.c - one connected socket as a link: receive lane, waiting, facts, end.
  *
  * Threads: the send lane, the receive lane and abort() may run at once; what they share is atomic.
- * Syscalls: recvmsg, shutdown, getsockopt, close. Receiving always takes recvmsg(), 100 ns more than
- * recv(): any record may carry handles, and recv() would make the kernel drop them without a word.
- * Peer: may send any bytes, any length, any number of descriptors; nothing of that is trusted.
- * Wire layout: one packet is one record.
+ * Syscalls: recvmsg, poll, shutdown, getsockopt, close. Receiving always takes recvmsg(), 100 ns
+ * more than recv(): any record may carry handles, and recv() would make the kernel drop them without
+ * a word. Peer: may send any bytes, any length, any number of descriptors; nothing of that is
+ * trusted. Wire layout: one packet is one record.
  */
 #include "uds_link.h"
 #include <errno.h>
@@ -69,6 +69,20 @@ static ssize_t take_packet(struct uds_link *l, int *cut)
 	return n;
 }
 
+/* After no bytes: is it the end? Linux looks at the queue first and at the peer's shutdown then, so a
+ * record sent right before a shutdown can be passed over (seen 10 times in 20000). Once the peer has
+ * shut down nothing can be added, and a second look tells. A packet of no bytes from a peer that has
+ * not is no record, and ends the link too.                                                       */
+static ssize_t look_again(struct uds_link *l, int *cut)
+{
+	struct pollfd p = {.fd = l->fd, .events = POLLRDHUP};
+
+	drop_handles(l);
+	if (uds_deny(l->self, "poll") == 0 && poll(&p, 1, 0) == 0)
+		return 0;
+	return take_packet(l, cut);
+}
+
 static via_rc receive_failed(struct uds_link *l, int err)
 {
 	switch (err) {
@@ -101,10 +115,13 @@ static via_rc VIA_CALL uds_recv(via_link *base, via_view *out, uint32_t max)
 		return VIA_INVAL;
 	n = take_packet(l, &cut);
 	if (n == -ECONNRESET) {
-		/* The peer left with our records unread. The kernel says so once, before what it had sent. */
+		/* The peer left with our records unread. The kernel says so once, before what it
+		 * had sent. */
 		uds_finish(l, VIA_RESET);
 		n = take_packet(l, &cut);
 	}
+	if (n == 0)
+		n = look_again(l, &cut);
 	if (n < 0)
 		return receive_failed(l, (int)-n);
 	if (n == 0) {
@@ -284,8 +301,9 @@ static const via_link_ops uds_link_ops = {
 const uint64_t uds_caps = VIA_CAP_RELIABLE | VIA_CAP_PIPELINE | VIA_CAP_HANDLES | VIA_CAP_PEERCRED |
 			  VIA_CAP_HUP | VIA_CAP_POLLABLE;
 
-/* What one packet can carry. Linux refuses a packet longer than the send buffer less 32 bytes; on kernels
- * that count differently a longer one is still refused, never cut, and that is VIA_TOOBIG too.          */
+/* What one packet can carry. Linux refuses a packet longer than the send buffer less 32 bytes;
+ * on kernels that count differently a longer one is still refused, never cut, and that is
+ * VIA_TOOBIG too. */
 static uint32_t packet_max(const struct uds_link *l)
 {
 	int size = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * transports/uds/uds_link.h - one connected socket as a link: its state and its send lane.
  *
- * How a link ends: the first CLOSED or RESET that a verb sees is kept in `end` and answered from then
- * on, except that recv() first hands out what the kernel still holds. abort() stands above that.    */
+ * How a link ends: the first CLOSED or RESET that a verb sees is kept in `end` and answered from
+ * then on, except that recv() first hands out what the kernel still holds. abort() stands above
+ * that.                                                                                          */
 #ifndef VIA_UDS_LINK_H
 #define VIA_UDS_LINK_H
 #include "uds.h"
@@ -54,7 +55,7 @@ static inline via_rc uds_ended(struct uds_link *l)
 	return why != VIA_OK ? why : atomic_load_explicit(&l->end, memory_order_acquire);
 }
 
-/* -- send lane: uds_send.c ---------------------------------------------------------------------- */
+/* -- send lane: uds_send.c --------------------------------------------------------------------- */
 
 via_rc VIA_CALL uds_reserve(via_link *base, uint32_t len, via_slot *out);
 via_rc VIA_CALL uds_commit(via_link *base, const via_slot *slots, uint32_t n);

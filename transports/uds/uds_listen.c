@@ -1,21 +1,22 @@
 /* transports/uds/uds_listen.c - takes a name over, listens, gives the name back.
  *
- * Threads: none. Syscalls: open, flock, stat, fstat, lstat, bind, chmod, listen, renameat2, link, rename, unlink,
- * rmdir, accept. Peer: other servers that want the same name, some of which know nothing of the lock.
- * Wire layout: none (docs/wire.md section 9).
+ * Threads: none. Syscalls: open, flock, stat, fstat, lstat, bind, chmod, listen, renameat2, link,
+ * rename, unlink, rmdir, accept. Peer: other servers that want the same name, some of which know
+ * nothing of the lock. Wire layout: none (docs/wire.md section 9).
  *
  * The order, and why no two servers can both believe that they own the name:
- *  1. {service}.sock.lock is created and flock'ed; whoever cannot have it at once is told EXISTS. The
- *     lock dies with its process. Only its holder removes the file, so a lock on a file that is no longer
- *     the one at that path is worth nothing: the path is looked up again after locking.
+ *  1. {service}.sock.lock is created and flock'ed; whoever cannot have it at once is told EXISTS.
+ *     The lock dies with its process. Only its holder removes the file, so a lock on a file that is
+ *     no longer the one at that path is worth nothing: the path is looked up again after locking.
  *  2. {service}.new, left by a holder that died between 3 and 5, is removed.
- *  3. The socket is bound to {service}.new, gets its mode, and listens. The public name therefore never
- *     leads to a socket that refuses. fchmod() before bind() makes Linux create the file with that mode;
- *     chmod() after it puts back what the umask took, which nobody has to touch.
- *  4. Nothing at the public name: renamed there, unless something has appeared meanwhile (RENAME_NOREPLACE).
- *  5. Something dead there: the two names are exchanged, atomically, and what was displaced is asked once
- *     more before it is removed. If a server without the lock had come alive in between, it gets its name
- *     back. A live endpoint is never removed.
+ *  3. The socket is bound to {service}.new, gets its mode, and listens. The public name therefore
+ *     never leads to a socket that refuses. fchmod() before bind() makes Linux create the file with
+ *     that mode; chmod() after it puts back what the umask took, which nobody has to touch.
+ *  4. Nothing at the public name: renamed there, unless something has appeared meanwhile
+ *     (RENAME_NOREPLACE).
+ *  5. Something dead there: the two names are exchanged, atomically, and what was displaced is
+ *     asked once more before it is removed. If a server without the lock had come alive in between,
+ *     it gets its name back. A live endpoint is never removed.
  * A crash at any point leaves names that the next holder of the lock removes.
  */
 #include "uds.h"
@@ -193,7 +194,8 @@ static via_rc sweep(struct uds_listener *l)
 	if (what < 0)
 		return what;
 	if (what == UDS_LIVE) {
-		/* A holder died right after it had displaced a server without the lock: give that its name back. */
+		/* A holder died right after it had displaced a server without the lock: give
+		 * that its name back. */
 		via_rc there = uds_probe(s, l->names.path);
 
 		if (there == UDS_NONE || there == UDS_DEAD) {
@@ -295,7 +297,8 @@ static int publish_new(struct uds_listener *l)
 	return err;
 }
 
-/* A symbolic link back to the public name leads to us now; it does not make a server of what it was. */
+/* A symbolic link back to the public name leads to us now; it does not make a server of what it
+ * was. */
 static int leads_to_us(const struct uds_listener *l, const char *path)
 {
 	struct stat st;

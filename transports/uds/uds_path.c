@@ -1,7 +1,7 @@
 /* transports/uds/uds_path.c - names of an endpoint and what is found there.
  *
- * Threads: none. Syscalls: lstat, socket, connect. Peer: whoever owns the name; a probe is a bare connect
- * that sends nothing. Wire layout: none (docs/wire.md section 9).
+ * Threads: none. Syscalls: lstat, socket, connect. Peer: whoever owns the name; a probe is a bare
+ * connect that sends nothing. Wire layout: none (docs/wire.md section 9).
  */
 #include "uds.h"
 #include <errno.h>
@@ -24,10 +24,10 @@ via_rc uds_names_make(const struct uds_self *s, const via_address *a, struct uds
 			a->service == NULL ? "" : a->service);
 	n = snprintf(out->path, sizeof out->path, "%s%s%s" UDS_SUFFIX, ns, slash, a->service);
 	if (n < 0 || (size_t)n >= sizeof out->path)
-		return uds_failf(
-			s, VIA_INVAL, ENAMETOOLONG,
-			"socket path: expected at most %zu bytes, found %d: %.200s%s%.127s" UDS_SUFFIX,
-			sizeof out->path - 1, n, ns, slash, a->service);
+		return uds_failf(s, VIA_INVAL, ENAMETOOLONG,
+				 "socket path: expected at most %zu bytes, found %d: "
+				 "%.200s%s%.127s" UDS_SUFFIX,
+				 sizeof out->path - 1, n, ns, slash, a->service);
 	/* Neither can be cut: both are made of parts that fitted. */
 	memcpy(out->fresh, out->path, (size_t)n + 1);
 	memcpy(out->fresh + (size_t)n - strlen(UDS_SUFFIX), UDS_FRESH_SUFFIX,

@@ -1,8 +1,8 @@
 /* transports/uds/uds_send.c - the send lane of a socket: slots, gathered records, handles.
  *
- * Threads: whoever holds the lane. Syscalls: send, sendmsg, shutdown, close. A one-part record without
- * handles goes out with send(), 7 % cheaper than sendmsg(). Peer: reads or goes away, nothing else.
- * Wire layout: one packet is one record.
+ * Threads: whoever holds the lane. Syscalls: send, sendmsg, shutdown, close. A one-part record
+ * without handles goes out with send(), 7 % cheaper than sendmsg(). Peer: reads or goes away,
+ * nothing else. Wire layout: one packet is one record.
  */
 #include "uds_link.h"
 #include <errno.h>
@@ -142,7 +142,8 @@ static via_rc measure(const struct uds_link *l, const via_msg *m, uint32_t *len)
 	return VIA_OK;
 }
 
-/* Fills v; joins the parts in the slot buffer when there are too many. The number of parts, or an error. */
+/* Fills v; joins the parts in the slot buffer when there are too many. The number of parts, or
+ * an error. */
 static via_rc gather(struct uds_link *l, const via_msg *m, uint32_t len, struct iovec *v)
 {
 	uint32_t at = 0;
