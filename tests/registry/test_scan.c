@@ -30,7 +30,7 @@ RR_TEST(registry_scan, an_empty_directory)
 RR_TEST(registry_scan, what_a_good_file_says)
 {
 	via_registry *r;
-	via_provided p;
+	via_provided p = {.struct_size = 8};
 	rr_file f;
 
 	rr_put("unit", "a");
@@ -42,8 +42,17 @@ RR_TEST(registry_scan, what_a_good_file_says)
 	cr_expect_str_eq(f.reason, "");
 	cr_expect_eq(f.n_provided, 1);
 	cr_expect_eq(f.generation, 0);
+	rr_refused(via_registry_lookup(r, VIA_KIND_SERVICE, "unit", &p), VIA_INVAL,
+		   "struct_size is 8");
+	p.struct_size = offsetof(via_provided, codecs); /* a program of the first header */
+	p.codecs = "untouched";
 	cr_assert_eq(via_registry_lookup(r, VIA_KIND_SERVICE, "unit", &p), VIA_OK, "%s",
 		     via_error());
+	cr_expect_str_eq(p.codecs, "untouched");
+	p.struct_size = sizeof p;
+	cr_assert_eq(via_registry_lookup(r, VIA_KIND_SERVICE, "unit", &p), VIA_OK, "%s",
+		     via_error());
+	cr_expect_str_neq(p.codecs, "untouched");
 	cr_expect_eq(p.kind, VIA_KIND_SERVICE);
 	cr_expect_eq(p.rev, 1);
 	cr_expect_eq(p.score, 100);
