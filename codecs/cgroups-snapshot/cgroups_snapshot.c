@@ -226,20 +226,9 @@ static const via_component snapshot_components[] = {{
 	.vtable = &snapshot_codec,
 }};
 
-static const via_module_desc snapshot_desc = {
-	.magic = VIA_MODULE_MAGIC,
-	.abi_major = VIA_ABI_MAJOR,
-	.abi_minor = 0,
-	.struct_size = sizeof(via_module_desc),
-	.flags = VIA_MOD_UNLOADABLE | VIA_MOD_FORK_SAFE,
-	.layout = VIA_LAYOUT,
-	.id = "org.viaduct.codec.cgroups-snapshot",
-	.version = "1.0.0",
-	.license = "Apache-2.0",
-	.components = snapshot_components,
-	.n_components = 1,
-	.component_size = sizeof(via_component),
-};
+static const via_module_desc snapshot_desc =
+	VIA_MODULE_DESC("org.viaduct.codec.cgroups-snapshot", "1.0.0", "Apache-2.0",
+			VIA_MOD_UNLOADABLE | VIA_MOD_FORK_SAFE, snapshot_components, NULL);
 
 VIA_MODULE(codec_cgroups_snapshot, snapshot_desc,
 	   "id=org.viaduct.codec.cgroups-snapshot\0"

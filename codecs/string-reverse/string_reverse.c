@@ -146,20 +146,9 @@ static const via_component reverse_components[] = {{
 	.vtable = &reverse_codec,
 }};
 
-static const via_module_desc reverse_desc = {
-	.magic = VIA_MODULE_MAGIC,
-	.abi_major = VIA_ABI_MAJOR,
-	.abi_minor = 0,
-	.struct_size = sizeof(via_module_desc),
-	.flags = VIA_MOD_UNLOADABLE | VIA_MOD_FORK_SAFE,
-	.layout = VIA_LAYOUT,
-	.id = "org.viaduct.codec.string-reverse",
-	.version = "1.0.0",
-	.license = "Apache-2.0",
-	.components = reverse_components,
-	.n_components = 1,
-	.component_size = sizeof(via_component),
-};
+static const via_module_desc reverse_desc =
+	VIA_MODULE_DESC("org.viaduct.codec.string-reverse", "1.0.0", "Apache-2.0",
+			VIA_MOD_UNLOADABLE | VIA_MOD_FORK_SAFE, reverse_components, NULL);
 
 VIA_MODULE(codec_string_reverse, reverse_desc,
 	   "id=org.viaduct.codec.string-reverse\0"

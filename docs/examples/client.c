@@ -12,16 +12,21 @@ int main(void)
 	via_reply reply;
 	via_rc rc;
 
-	options.endpoint = (via_endpoint){.struct_size = sizeof(via_endpoint), .service = "increment"};
+	options.endpoint =
+		(via_endpoint){.struct_size = sizeof(via_endpoint), .service = "increment"};
 	rc = via_registry_open(NULL, &registry);
 	if (rc == VIA_OK)
 		rc = via_client_open(registry, &options, &client);
 	if (rc == VIA_OK)
-		rc = via_client_refresh(client, via_deadline(1000000000)); /* connects, negotiates */
+		rc = via_client_refresh(client,
+					via_deadline(1000000000)); /* connects, negotiates */
 	if (rc == VIA_OK)
 		rc = via_increment_encode(bytes, sizeof bytes, value, &len);
 	if (rc == VIA_OK)
-		rc = via_client_call(client, &(via_request){.method = VIA_INCREMENT_METHOD, .payload = bytes, .payload_len = 8},
+		rc = via_client_call(client,
+				     &(via_request){.method = VIA_INCREMENT_METHOD,
+						    .payload = bytes,
+						    .payload_len = 8},
 				     via_deadline(1000000000), &reply);
 	if (rc == VIA_OK)
 		rc = via_increment_decode(reply.payload, reply.payload_len, &value, NULL);

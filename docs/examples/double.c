@@ -11,7 +11,8 @@ static via_rc VIA_CALL double_call(void *self, void *session, via_call *call)
 	(void)session;
 	if (rc != VIA_OK)
 		return rc;
-	return via_increment_encode(call->response, call->response_cap, value * 2, &call->response_len);
+	return via_increment_encode(call->response, call->response_cap, value * 2,
+				    &call->response_len);
 }
 
 static const char *const codecs[] = {"increment", NULL};
@@ -20,22 +21,14 @@ static const via_service service = {.struct_size = sizeof service,
 				    .name = "double",
 				    .codecs = codecs,
 				    .call = double_call};
-static const via_component component = {.struct_size = sizeof component,
-					.kind = VIA_KIND_SERVICE,
-					.id = "com.example.double",
-					.rev = 1,
-					.score = 100,
-					.vtable = &service};
-static const via_module_desc desc = {.magic = VIA_MODULE_MAGIC,
-				     .abi_major = VIA_ABI_MAJOR,
-				     .struct_size = sizeof desc,
-				     .layout = VIA_LAYOUT,
-				     .id = "com.example.double",
-				     .version = "1.0.0",
-				     .license = "Apache-2.0",
-				     .components = &component,
-				     .n_components = 1,
-				     .component_size = sizeof component};
+static const via_component components[] = {{.struct_size = sizeof(via_component),
+					    .kind = VIA_KIND_SERVICE,
+					    .id = "com.example.double",
+					    .rev = 1,
+					    .score = 100,
+					    .vtable = &service}};
+static const via_module_desc desc =
+	VIA_MODULE_DESC("com.example.double", "1.0.0", "Apache-2.0", 0, components, NULL);
 
 VIA_MODULE(double_service, desc,
 	   "id=com.example.double\0version=1.0.0\0"

@@ -58,6 +58,15 @@ typedef struct via_module_desc {
 	const via_lifecycle *life;       /* may be NULL */
 } via_module_desc;
 
+/* What a descriptor is initialised with; the facts of the ABI as compiled are filled in. components is an
+ * array; abi_minor is 0, set it by hand when the module needs more:
+ *     static const via_module_desc desc = VIA_MODULE_DESC("org.viaduct.uds", "1.0.0", "Apache-2.0",
+ *                                                         VIA_MOD_UNLOADABLE, components, &life);        */
+#define VIA_MODULE_DESC(id, version, license, flags, components, life) \
+	{ VIA_MODULE_MAGIC, VIA_ABI_MAJOR, 0, (uint32_t)sizeof(via_module_desc), (flags), VIA_LAYOUT, \
+	  (id), (version), (license), NULL, (components), \
+	  (uint32_t)(sizeof(components) / sizeof((components)[0])), (uint32_t)sizeof(via_component), (life) }
+
 /* The single exported symbol. Pure: no allocation, no I/O, no threads; may run before init.
  * host_minor lets one binary serve several minors with different tables.                          */
 typedef via_rc(VIA_CALL *via_module_entry_fn)(uint32_t host_minor, const via_module_desc **out);

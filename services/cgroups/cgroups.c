@@ -129,21 +129,9 @@ static const via_lifecycle life = {
 	.fini = cgroups_fini,
 };
 
-static const via_module_desc desc = {
-	.magic = VIA_MODULE_MAGIC,
-	.abi_major = VIA_ABI_MAJOR,
-	.abi_minor = 0,
-	.struct_size = sizeof desc,
-	.flags = VIA_MOD_UNLOADABLE | VIA_MOD_FORK_SAFE,
-	.layout = VIA_LAYOUT,
-	.id = "org.viaduct.service.cgroups",
-	.version = "1.0.0",
-	.license = "Apache-2.0",
-	.components = components,
-	.n_components = 1,
-	.component_size = sizeof components[0],
-	.life = &life,
-};
+static const via_module_desc desc =
+	VIA_MODULE_DESC("org.viaduct.service.cgroups", "1.0.0", "Apache-2.0",
+			VIA_MOD_UNLOADABLE | VIA_MOD_FORK_SAFE, components, &life);
 
 VIA_MODULE(service_cgroups, desc,
 	   "id=org.viaduct.service.cgroups\0"

@@ -55,20 +55,9 @@ static const via_component increment_components[] = {{
 	.vtable = &increment_service,
 }};
 
-static const via_module_desc increment_desc = {
-	.magic = VIA_MODULE_MAGIC,
-	.abi_major = VIA_ABI_MAJOR,
-	.abi_minor = 0,
-	.struct_size = sizeof(via_module_desc),
-	.flags = VIA_MOD_UNLOADABLE | VIA_MOD_FORK_SAFE,
-	.layout = VIA_LAYOUT,
-	.id = "org.viaduct.service.increment",
-	.version = "1.0.0",
-	.license = "Apache-2.0",
-	.components = increment_components,
-	.n_components = 1,
-	.component_size = sizeof(via_component),
-};
+static const via_module_desc increment_desc =
+	VIA_MODULE_DESC("org.viaduct.service.increment", "1.0.0", "Apache-2.0",
+			VIA_MOD_UNLOADABLE | VIA_MOD_FORK_SAFE, increment_components, NULL);
 
 VIA_MODULE(service_increment, increment_desc,
 	   "id=org.viaduct.service.increment\0"

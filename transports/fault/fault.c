@@ -63,21 +63,9 @@ static const via_lifecycle fault_life = {
 	.fini = fault_fini,
 };
 
-static const via_module_desc fault_desc = {
-	.magic = VIA_MODULE_MAGIC,
-	.abi_major = VIA_ABI_MAJOR,
-	.abi_minor = VIA_ABI_MINOR,
-	.struct_size = sizeof(via_module_desc),
-	.flags = VIA_MOD_UNLOADABLE,
-	.layout = VIA_LAYOUT,
-	.id = "org.viaduct.fault",
-	.version = "1.0.0",
-	.license = "Apache-2.0",
-	.components = fault_components,
-	.n_components = sizeof fault_components / sizeof fault_components[0],
-	.component_size = sizeof(via_component),
-	.life = &fault_life,
-};
+static const via_module_desc fault_desc =
+	VIA_MODULE_DESC("org.viaduct.fault", "1.0.0", "Apache-2.0", VIA_MOD_UNLOADABLE,
+			fault_components, &fault_life);
 
 VIA_MODULE(fault, fault_desc,
 	   "id=org.viaduct.fault\0"

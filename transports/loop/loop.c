@@ -323,21 +323,9 @@ static const via_lifecycle loop_life = {
 	.fini = loop_fini,
 };
 
-static const via_module_desc loop_desc = {
-	.magic = VIA_MODULE_MAGIC,
-	.abi_major = VIA_ABI_MAJOR,
-	.abi_minor = VIA_ABI_MINOR,
-	.struct_size = sizeof(via_module_desc),
-	.flags = VIA_MOD_UNLOADABLE,
-	.layout = VIA_LAYOUT,
-	.id = "org.viaduct.loop",
-	.version = "1.0.0",
-	.license = "Apache-2.0",
-	.components = loop_components,
-	.n_components = sizeof loop_components / sizeof loop_components[0],
-	.component_size = sizeof(via_component),
-	.life = &loop_life,
-};
+static const via_module_desc loop_desc =
+	VIA_MODULE_DESC("org.viaduct.loop", "1.0.0", "Apache-2.0", VIA_MOD_UNLOADABLE,
+			loop_components, &loop_life);
 
 VIA_MODULE(
 	loop, loop_desc,

@@ -169,21 +169,9 @@ static const via_lifecycle uds_life = {
 	.fini = uds_fini,
 };
 
-static const via_module_desc uds_desc = {
-	.magic = VIA_MODULE_MAGIC,
-	.abi_major = VIA_ABI_MAJOR,
-	.abi_minor = VIA_ABI_MINOR,
-	.struct_size = sizeof(via_module_desc),
-	.flags = VIA_MOD_UNLOADABLE,
-	.layout = VIA_LAYOUT,
-	.id = "org.viaduct.uds",
-	.version = "1.0.0",
-	.license = "Apache-2.0",
-	.components = uds_components,
-	.n_components = sizeof uds_components / sizeof uds_components[0],
-	.component_size = sizeof(via_component),
-	.life = &uds_life,
-};
+static const via_module_desc uds_desc =
+	VIA_MODULE_DESC("org.viaduct.uds", "1.0.0", "Apache-2.0", VIA_MOD_UNLOADABLE,
+			uds_components, &uds_life);
 
 VIA_MODULE(uds, uds_desc,
 	   "id=org.viaduct.uds\0"
