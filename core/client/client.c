@@ -172,15 +172,18 @@ static via_client_state state_after(via_rc rc, uint16_t status)
 
 /* -- connecting --------------------------------------------------------------------------------------------- */
 
-static via_rc connect_once(via_client *c, via_session_config *config, via_time deadline)
+static via_rc connect_once(via_client *c, const via_session_config *config, const candidates *failed, via_time deadline)
 {
 	via_session *s;
-	via_rc rc = session_start_until(c->reg, &c->ep, config, c->waker, deadline, &s);
+	via_rc rc;
 
+	set_session(c, NULL); /* its place at the server is free again, and its failure is not this one's */
+	rc = session_start_until(c->reg, &c->ep, config, c->waker, deadline, &s);
 	if (rc != VIA_OK) {
 		set_state(c, state_after(rc, VIA_STATUS_OK));
 		return rc;
 	}
+	candidates_inherit(s->cand, failed);
 	set_session(c, s);
 	rc = session_step_until(s, deadline);
 	set_state(c, rc == VIA_OK ? VIA_CLIENT_READY : state_after(rc, s->status));
@@ -190,6 +193,7 @@ static via_rc connect_once(via_client *c, via_session_config *config, via_time d
 via_rc via_client_refresh(via_client *c, via_time deadline)
 {
 	via_session_config config = c->config;
+	candidates failed = {0};
 	via_rc rc;
 
 	if (via_client_is_ready(c))
@@ -199,8 +203,8 @@ via_rc via_client_refresh(via_client *c, via_time deadline)
 	release_reply(c);
 	set_state(c, VIA_CLIENT_CONNECTING);
 	do
-		rc = connect_once(c, &config, deadline);
-	while (rc != VIA_OK && c->session != NULL && session_fallback(c->session, &config) != 0);
+		rc = connect_once(c, &config, &failed, deadline);
+	while (rc != VIA_OK && c->session != NULL && session_fallback(c->session, &config, &failed) != 0);
 	if (rc == VIA_OK)
 		c->stats.connects++;
 	else
@@ -225,8 +229,12 @@ static via_rc check_reply(const via_client *c, const via_request *q, uint32_t it
 		return core_fail(VIA_PROTO, "answer's method code: expected %u, found %u", q->method, m->code);
 	if (m->status != VIA_STATUS_OK)
 		return core_fail(VIA_REFUSED, "the server answered %s", via_wire_status_name(m->status));
-	if ((q->flags & VIA_WIRE_FLAG_BATCH) != 0 && m->item_count != items)
+	if ((q->flags & VIA_WIRE_FLAG_BATCH) == 0)
+		return VIA_OK;
+	if (m->item_count != items)
 		return core_fail(VIA_PROTO, "answer's item_count: expected %u, found %u", items, m->item_count);
+	if (items > 1 && (m->flags & VIA_WIRE_FLAG_BATCH) == 0) /* then nobody has looked at its directory */
+		return core_fail(VIA_PROTO, "answer to a batch of %u: expected flag BATCH, found 0x%x", items, m->flags);
 	return VIA_OK;
 }
 
@@ -234,7 +242,8 @@ static via_rc exchange(via_client *c, const via_message *m, via_time deadline)
 {
 	via_rc rc = via_session_send_wait(c->session, m, deadline);
 
-	if (rc == VIA_TOOBIG || rc == VIA_LIMIT || rc == VIA_INVAL || rc == VIA_NOMEM || rc == VIA_EXISTS)
+	if ((rc == VIA_TOOBIG || rc == VIA_LIMIT || rc == VIA_INVAL || rc == VIA_NOMEM || rc == VIA_EXISTS) &&
+	    atomic_load(&c->session->tx.fail) == VIA_OK)
 		return rc; /* nothing was sent */
 	if (rc == VIA_OK)
 		rc = via_session_recv_wait(c->session, &c->reply, deadline);
@@ -249,6 +258,32 @@ static via_rc exchange(via_client *c, const via_message *m, via_time deadline)
 	return VIA_OK;
 }
 
+static via_rc can_call(via_client *c)
+{
+	if (atomic_load(&c->aborted) != 0)
+		return core_fail(VIA_ABORTED, "via_client_abort() was called");
+	if (!via_client_is_ready(c))
+		return core_fail(VIA_STATE, "the client is %s, not READY", via_client_state_name(via_client_get_state(c)));
+	release_reply(c);
+	return VIA_OK;
+}
+
+/* Servers close after every error answer but UNSUPPORTED. */
+static via_rc take_reply(via_client *c, const via_request *q, uint32_t items, via_reply *reply)
+{
+	via_rc rc = check_reply(c, q, items);
+
+	if (rc == VIA_OK || rc == VIA_REFUSED)
+		*reply = (via_reply){.status = c->reply.status,
+				     .flags = c->reply.flags,
+				     .item_count = c->reply.item_count,
+				     .payload = c->reply.payload,
+				     .payload_len = c->reply.payload_len};
+	if (rc == VIA_PROTO || (rc == VIA_REFUSED && c->reply.status != VIA_STATUS_UNSUPPORTED))
+		broken(c, rc);
+	return rc;
+}
+
 via_rc via_client_call(via_client *c, const via_request *request, via_time deadline, via_reply *reply)
 {
 	uint32_t items = request->item_count != 0 ? request->item_count : 1;
@@ -261,24 +296,13 @@ via_rc via_client_call(via_client *c, const via_request *request, via_time deadl
 			 .payload = request->payload};
 	via_rc rc;
 
-	if (atomic_load(&c->aborted) != 0)
-		return core_fail(VIA_ABORTED, "via_client_abort() was called");
-	if (!via_client_is_ready(c))
-		return core_fail(VIA_STATE, "the client is %s, not READY", via_client_state_name(via_client_get_state(c)));
-	release_reply(c);
 	if (deadline == 0)
 		deadline = via_deadline((uint64_t)c->call_timeout_ms * MS);
-	rc = exchange(c, &m, deadline);
-	if (rc == VIA_OK) {
-		rc = check_reply(c, request, items);
-		*reply = (via_reply){.status = c->reply.status,
-				     .flags = c->reply.flags,
-				     .item_count = c->reply.item_count,
-				     .payload = c->reply.payload,
-				     .payload_len = c->reply.payload_len};
-		if (rc == VIA_PROTO || (rc == VIA_REFUSED && reply->status != VIA_STATUS_UNSUPPORTED))
-			broken(c, rc); /* servers close after any other error answer */
-	}
+	rc = can_call(c);
+	if (rc == VIA_OK)
+		rc = exchange(c, &m, deadline);
+	if (rc == VIA_OK)
+		rc = take_reply(c, request, items, reply);
 	if (rc == VIA_OK)
 		c->stats.calls_ok++;
 	else

@@ -179,74 +179,107 @@ via_rc acceptor_take(via_acceptor *a, via_session **out)
 
 /* -- level 1 -------------------------------------------------------------------------------------------------- */
 
-/* Takes new connections in. A resource failure pauses accepting instead of failing the listener. */
-static via_rc take_in(via_acceptor *a)
+static uint32_t handshake_events(const via_session *s)
 {
-	while (os_now() >= a->accept_after) {
-		via_session **tail = &a->handshakes;
+	return s->phase == PHASE_ACK_OUT ? VIA_EV_TX : VIA_EV_RX;
+}
+
+static void disarm_all(via_acceptor *a)
+{
+	via_session *s;
+
+	for (s = a->handshakes; s != NULL; s = s->next)
+		via_session_disarm(s, handshake_events(s));
+}
+
+/* Steps the handshake at *at, which leaves the list when it ends. VIA_OK: *out is up. */
+static via_rc step_one(via_acceptor *a, via_session **at, via_session **out)
+{
+	via_session *s = *at;
+	via_rc rc = via_session_step(s);
+
+	if (rc == VIA_OK) {
+		*at = s->next;
+		a->n_handshakes--;
+		s->next = NULL;
+		*out = s;
+		return VIA_OK;
+	}
+	if (rc == VIA_AGAIN)
+		return rc;
+	if (reg_logs(a->reg, VIA_LOG_DEBUG))
+		reg_log(a->reg, VIA_LOG_DEBUG, "core", "%s: handshake: %s", a->what, via_error());
+	drop_handshake(a, at);
+	return rc;
+}
+
+/* A new connection. VIA_OK: *out is up at once. Whoever makes room for one that has nothing to say yet has
+ * been looked at and had nothing to say either.                                                        */
+static via_rc begin(via_acceptor *a, via_session *s, via_session **out)
+{
+	via_session **tail = &a->handshakes;
+	via_rc rc;
+
+	a->n_handshakes++;
+	rc = step_one(a, &s, out);
+	if (rc != VIA_AGAIN)
+		return rc;
+	if (a->n_handshakes > MAX_HANDSHAKES)
+		drop_handshake(a, &a->handshakes);
+	while (*tail != NULL)
+		tail = &(*tail)->next;
+	*tail = s;
+	return VIA_AGAIN;
+}
+
+/* Takes new connections in until one is up at once, but no more than there are places: then it is the
+ * others' turn. A resource failure pauses accepting instead of failing the listener.                    */
+static via_rc take_in(via_acceptor *a, via_session **out)
+{
+	uint32_t n;
+
+	for (n = 0; n < MAX_HANDSHAKES && os_now() >= a->accept_after; n++) {
 		via_session *s;
 		via_rc rc = acceptor_take(a, &s);
 
 		if (rc == VIA_AGAIN)
-			return VIA_OK;
+			return rc;
 		if (VIA_RC_CLASS(rc) == VIA_RC_CLASS(VIA_NOMEM) && rc != VIA_OK) {
 			a->accept_after = via_deadline(RESOURCE_PAUSE_NS);
 			reg_log(a->reg, VIA_LOG_WARN, "core", "%s: accepting pauses: %s", a->what, via_error());
-			return VIA_OK;
+			return VIA_AGAIN;
 		}
 		if (rc == VIA_CLOSED || rc == VIA_RESET)
 			continue; /* that connection died before we looked */
 		if (rc != VIA_OK)
 			return rc;
-		if (a->n_handshakes == MAX_HANDSHAKES)
-			drop_handshake(a, &a->handshakes);
-		while (*tail != NULL)
-			tail = &(*tail)->next;
-		*tail = s;
-		a->n_handshakes++;
+		if (begin(a, s, out) == VIA_OK)
+			return VIA_OK;
 	}
-	return VIA_OK;
+	return VIA_AGAIN;
 }
 
 via_rc via_acceptor_step(via_acceptor *a, via_session **out)
 {
 	via_session **at = &a->handshakes;
-	via_rc rc = take_in(a);
 
-	if (rc != VIA_OK)
-		return rc;
+	disarm_all(a); /* whoever slept on via_acceptor_wait_set() is awake */
 	while (*at != NULL) {
-		via_session *s = *at;
+		via_rc rc = step_one(a, at, out);
 
-		rc = via_session_step(s);
-		if (rc == VIA_OK) {
-			*at = s->next;
-			a->n_handshakes--;
-			s->next = NULL;
-			*out = s;
-			return VIA_OK;
-		}
-		if (rc == VIA_AGAIN) {
-			at = &s->next;
-			continue;
-		}
-		if (reg_logs(a->reg, VIA_LOG_DEBUG))
-			reg_log(a->reg, VIA_LOG_DEBUG, "core", "%s: handshake: %s", a->what, via_error());
-		drop_handshake(a, at);
+		if (rc == VIA_OK)
+			return rc;
+		if (rc == VIA_AGAIN)
+			at = &(*at)->next;
 	}
-	return VIA_AGAIN;
-}
-
-static uint32_t handshake_events(const via_session *s)
-{
-	return s->phase == PHASE_ACK_OUT ? VIA_EV_TX : VIA_EV_RX;
+	return take_in(a, out);
 }
 
 via_rc via_acceptor_wait_set(via_acceptor *a, via_waitobj *objs, uint32_t cap, via_time *deadline)
 {
 	via_time until = VIA_FOREVER;
 	via_waitobj obj = {.struct_size = sizeof obj};
-	via_session *s;
+	via_session **at = &a->handshakes;
 	uint32_t n = 0;
 	via_rc rc;
 
@@ -260,26 +293,25 @@ via_rc via_acceptor_wait_set(via_acceptor *a, via_waitobj *objs, uint32_t cap, v
 			objs[n] = obj;
 		n++;
 	}
-	for (s = a->handshakes; s != NULL; s = s->next) {
+	while (*at != NULL) {
+		via_session *s = *at;
+
 		rc = via_session_arm(s, handshake_events(s), &obj);
-		if (rc != VIA_OK)
+		if (rc == VIA_BUSY)
 			return rc;
+		if (rc != VIA_OK) { /* the end of that one, not of the listener */
+			drop_handshake(a, at);
+			continue;
+		}
 		if (n < cap)
 			objs[n] = obj;
 		n++;
 		if (s->hs_deadline < until)
 			until = s->hs_deadline;
+		at = &s->next;
 	}
 	*deadline = until;
 	return (via_rc)n;
-}
-
-static void disarm_all(via_acceptor *a)
-{
-	via_session *s;
-
-	for (s = a->handshakes; s != NULL; s = s->next)
-		via_session_disarm(s, handshake_events(s));
 }
 
 via_rc via_acceptor_accept(via_acceptor *a, via_time deadline, via_session **out)
@@ -306,6 +338,5 @@ via_rc via_acceptor_accept(via_acceptor *a, via_time deadline, via_session **out
 			if (rc != VIA_OK && rc != VIA_TIMEOUT)
 				return rc;
 		}
-		disarm_all(a);
 	}
 }

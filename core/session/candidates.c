@@ -73,6 +73,19 @@ void candidates_collect(via_registry *reg, uint32_t configured, candidates *out)
 				   "no module that was found provides this profile");
 }
 
+void candidates_inherit(candidates *c, const candidates *failed)
+{
+	uint32_t i;
+
+	for (i = 0; i < failed->n; i++) {
+		const via_candidate *f = &failed->list[i];
+		via_candidate *v = f->verdict == VIA_VERDICT_FAILED ? candidate(c, f->profile) : NULL;
+
+		if (v != NULL)
+			*v = *f;
+	}
+}
+
 void candidates_settle(candidates *c, uint32_t peer, uint32_t selected)
 {
 	uint32_t i;
@@ -104,7 +117,7 @@ const char *via_verdict_text(uint32_t verdict)
 	static const char *const text[] = {
 		[0] = "unknown",
 		[VIA_VERDICT_SELECTED] = "selected",
-		[VIA_VERDICT_OFFERED] = "offered, another was preferred",
+		[VIA_VERDICT_OFFERED] = "offered, not selected",
 		[VIA_VERDICT_NOT_COMMON] = "offered, the peer does not have it",
 		[VIA_VERDICT_FAILED] = "failed",
 		[VIA_VERDICT_UNUSABLE] = "not available",

@@ -28,7 +28,7 @@ via_rc hs_send(via_session *s)
 		s->n_out_handles = 0; /* moved */
 		return VIA_OK;
 	}
-	return rc;
+	return session_link_end(rc);
 }
 
 /* -- client ------------------------------------------------------------------------------------------------ */
@@ -118,8 +118,8 @@ static via_rc attach_upgrade(via_session *s, via_link **out)
 			  .service = s->st->service,
 			  .session_id = s->agreed.session_id,
 			  .auth_token = s->st->auth_token,
-			  .max_request = VIA_WIRE_HEADER + s->agreed.max_request_payload,
-			  .max_response = VIA_WIRE_HEADER + s->agreed.max_response_payload,
+			  .max_request = session_record(s->agreed.max_request_payload),
+			  .max_response = session_record(s->agreed.max_response_payload),
 			  .baseline = s->base,
 			  .handles = s->in_handles,
 			  .n_handles = s->n_in_handles,
@@ -137,9 +137,32 @@ static via_rc attach_upgrade(via_session *s, via_link **out)
 	reg_ctl_lock(s->reg, &s->upgrade);
 	rc = t->attach(s->upgrade.self, &up, out);
 	reg_ctl_unlock(s->reg, &s->upgrade);
-	if (rc == VIA_OK)
-		rc = link_check(*out, reg_ref_id(&s->upgrade));
+	if (rc != VIA_OK)
+		return rc;
+	rc = link_check(*out, reg_ref_id(&s->upgrade));
+	if (rc != VIA_OK)
+		link_discard(*out);
 	return rc;
+}
+
+/* The upgrade cannot be used here; session_fallback() comes back without it. */
+static via_rc attach_fails(via_session *s, via_rc rc)
+{
+	candidates_verdict(s->cand, s->agreed.selected, VIA_VERDICT_FAILED, via_error());
+	s->attach_failed = 1;
+	return rc;
+}
+
+/* Not there yet: fine until the handshake's deadline, or until the peer is gone. */
+static via_rc attach_later(via_session *s)
+{
+	via_rc rc = session_check_baseline(s);
+
+	if (rc != VIA_OK)
+		return rc;
+	if (os_now() < s->hs_deadline)
+		return VIA_AGAIN;
+	return attach_fails(s, core_fail(VIA_TIMEOUT, "not ready to be attached within %u ms", s->config.handshake_ms));
 }
 
 static via_rc attach(via_session *s)
@@ -149,14 +172,14 @@ static via_rc attach(via_session *s)
 	if (s->agreed.selected != PROFILE_BASELINE) {
 		via_link *data;
 
+		rc = atomic_load(&s->rx.fail);
+		if (rc != VIA_OK)
+			return session_link_end(rc);
 		rc = attach_upgrade(s, &data);
 		if (rc == VIA_AGAIN)
-			return rc;
-		if (rc != VIA_OK) {
-			candidates_verdict(s->cand, s->agreed.selected, VIA_VERDICT_FAILED, via_error());
-			s->attach_failed = 1;
-			return rc;
-		}
+			return attach_later(s);
+		if (rc != VIA_OK)
+			return attach_fails(s, rc);
 		s->data = data;
 		rc = atomic_load(&s->rx.fail); /* abort() may have missed the new link */
 		if (rc != VIA_OK)
@@ -280,10 +303,11 @@ via_rc session_start_until(via_registry *r, const via_endpoint *ep, const via_se
 	}
 }
 
-int session_fallback(const via_session *s, via_session_config *config)
+int session_fallback(const via_session *s, via_session_config *config, candidates *failed)
 {
 	if (s->attach_failed == 0)
 		return 0;
+	candidates_inherit(failed, s->cand);
 	config->profiles = s->offered & ~s->agreed.selected;
 	return config->profiles != 0;
 }
@@ -291,6 +315,7 @@ int session_fallback(const via_session *s, via_session_config *config)
 via_rc via_session_connect(via_registry *r, const via_endpoint *ep, const via_session_config *config, via_time deadline,
 			   via_session **out)
 {
+	candidates failed = {0};
 	via_session_config c;
 	via_rc rc = session_config_copy(config, &c);
 
@@ -303,12 +328,13 @@ via_rc via_session_connect(via_registry *r, const via_endpoint *ep, const via_se
 		rc = session_start_until(r, ep, &c, NULL, deadline, &s);
 		if (rc != VIA_OK)
 			return rc;
+		candidates_inherit(s->cand, &failed);
 		rc = session_step_until(s, deadline);
 		if (rc == VIA_OK) {
 			*out = s;
 			return VIA_OK;
 		}
-		again = session_fallback(s, &c);
+		again = session_fallback(s, &c, &failed);
 		via_session_close(s);
 		if (again == 0)
 			return rc;

@@ -6,6 +6,22 @@
 #include "session.h"
 #include <string.h>
 
+/* What a provision handed over; on failure it is closed. */
+static via_rc check_provisioned(via_session *s, via_link *data, const via_upgrade *up, const char *who)
+{
+	uint32_t most = s->base->limits->max_handles;
+	via_rc rc = link_check(data, who);
+
+	if (rc == VIA_OK && up->n_handles > (most < MAX_UPGRADE_HANDLES ? most : MAX_UPGRADE_HANDLES))
+		rc = core_fail(VIA_NOTSUP, "%s hands over %u handles, the baseline carries %u", who, up->n_handles, most);
+	if (rc == VIA_OK)
+		return rc;
+	session_close_handles(s->env, s->out_handles,
+			      up->n_handles < MAX_UPGRADE_HANDLES ? up->n_handles : MAX_UPGRADE_HANDLES);
+	link_discard(data);
+	return rc;
+}
+
 /* The module of a profile makes the data link; its handles go out with the answer. */
 static via_rc provision(via_session *s, const via_wire_ack *ack, via_link **out)
 {
@@ -15,8 +31,8 @@ static via_rc provision(via_session *s, const via_wire_ack *ack, via_link **out)
 			  .service = s->st->service,
 			  .session_id = ack->session_id,
 			  .auth_token = s->st->auth_token,
-			  .max_request = VIA_WIRE_HEADER + ack->max_request_payload,
-			  .max_response = VIA_WIRE_HEADER + ack->max_response_payload,
+			  .max_request = session_record(ack->max_request_payload),
+			  .max_response = session_record(ack->max_response_payload),
 			  .baseline = s->base,
 			  .handles = s->out_handles,
 			  .cap_handles = MAX_UPGRADE_HANDLES};
@@ -37,7 +53,7 @@ static via_rc provision(via_session *s, const via_wire_ack *ack, via_link **out)
 	reg_ctl_unlock(s->reg, &ref);
 	if (rc != VIA_OK)
 		goto release;
-	rc = link_check(*out, reg_ref_id(&ref));
+	rc = check_provisioned(s, *out, &up, reg_ref_id(&ref));
 	if (rc != VIA_OK)
 		goto release;
 	s->upgrade = ref;

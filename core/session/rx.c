@@ -42,7 +42,7 @@ via_rc rx_fetch(via_session *s)
 	if (rc == VIA_AGAIN || rc == 0)
 		return VIA_AGAIN;
 	if (rc < 0)
-		return lane_fail(s, rc);
+		return lane_fail(s, session_link_end(rc));
 	s->rx.has_view = 1;
 	return VIA_OK;
 }
@@ -85,6 +85,7 @@ static via_rc check_kind(const via_session *s, const via_wire_header *h)
 
 static via_rc check_header(via_session *s, const via_wire_header *h)
 {
+	uint32_t items = s->is_server != 0 ? s->agreed.max_request_batch : s->agreed.max_response_batch;
 	via_rc rc = check_kind(s, h);
 
 	if (rc != VIA_OK)
@@ -92,9 +93,8 @@ static via_rc check_header(via_session *s, const via_wire_header *h)
 	if (h->payload_len > s->max_in)
 		return core_fail(VIA_LIMIT, "payload_len: expected at most %u as agreed, found %u", s->max_in,
 				 h->payload_len);
-	if (h->item_count > s->agreed.max_request_batch)
-		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u",
-				 s->agreed.max_request_batch, h->item_count);
+	if (h->item_count > items)
+		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u", items, h->item_count);
 	if (s->is_server == 0 && inflight_take(&s->flight, h->message_id) == 0)
 		return core_fail(VIA_PROTO, "message_id %llu answers no request in flight",
 				 (unsigned long long)h->message_id);
@@ -134,6 +134,7 @@ static via_rc deliver(via_session *s, const void *payload, via_message *m)
 			   .payload_len = h->payload_len,
 			   .id = h->message_id,
 			   .payload = payload};
+	s->rx.lent = 1;
 	return VIA_OK;
 }
 
@@ -212,11 +213,14 @@ static via_rc next_chunk(via_session *s, via_message *m)
 {
 	rx_lane *r = &s->rx;
 	const uint8_t *bytes = r->view.data;
+	uint8_t head[VIA_WIRE_HEADER];
+	uint32_t head_len = r->view.len < sizeof head ? r->view.len : (uint32_t)sizeof head;
 	via_wire_chunk c;
 	via_flaw why;
 	via_rc rc;
 
-	if (via_wire_chunk_decode(bytes, r->view.len, &c, &why) != VIA_OK)
+	memcpy(head, bytes, head_len);
+	if (via_wire_chunk_decode(head, head_len, &c, &why) != VIA_OK)
 		return core_fail_flaw("chunk header", &why);
 	if ((r->view.flags & VIA_VIEW_CUT) != 0)
 		return core_fail(VIA_PROTO, "chunk: longer than the agreed packet of %u bytes", s->agreed.packet_size);
@@ -239,9 +243,9 @@ via_rc via_session_recv(via_session *s, via_message *m)
 {
 	via_rc rc = lane_state(s);
 
-	if (rc != VIA_OK && s->rx.has_view == 0)
+	if (rc != VIA_OK && (s->phase != PHASE_UP || s->rx.has_view == 0))
 		return rc;
-	if (s->rx.view_out != 0)
+	if (s->rx.lent != 0)
 		return core_fail(VIA_STATE, "the last message has not been released");
 	do {
 		rc = rx_fetch(s);
@@ -259,6 +263,7 @@ via_rc via_session_recv(via_session *s, via_message *m)
 void via_session_release(via_session *s, const via_message *m)
 {
 	(void)m;
+	s->rx.lent = 0;
 	if (s->rx.view_out != 0)
 		rx_drop_view(s);
 }

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ATTACH_PAUSE_NS 1000000u  /* between two tries to attach an upgrade */
+#define WATCH_SLICE_NS 100000000u /* sleep of a lane while the other one watches the baseline */
+
 /* -- life ---------------------------------------------------------------------------------------- */
 
 via_rc session_config_copy(const via_session_config *in, via_session_config *out)
@@ -33,7 +36,7 @@ static void apply_defaults(via_session *s)
 		c->max_request_batch = DEFAULT_BATCH;
 	if (c->max_response_payload == 0)
 		c->max_response_payload = s->is_server != 0 ? DEFAULT_RESPONSE_SERVER : DEFAULT_RESPONSE_CLIENT;
-	if (c->packet_size == 0)
+	if (c->packet_size == 0 || c->packet_size > s->base->limits->max_record)
 		c->packet_size = s->base->limits->max_record;
 	if (c->handshake_ms == 0)
 		c->handshake_ms = DEFAULT_HANDSHAKE_MS;
@@ -113,6 +116,8 @@ void via_session_abort(via_session *s, via_rc why)
 	via_link *data = s->data;
 	via_rc none = VIA_OK;
 
+	if (why >= 0)
+		why = VIA_ABORTED;
 	atomic_compare_exchange_strong(&s->tx.fail, &none, why);
 	none = VIA_OK;
 	atomic_compare_exchange_strong(&s->rx.fail, &none, why);
@@ -121,9 +126,23 @@ void via_session_abort(via_session *s, via_rc why)
 	s->base->ops->abort(s->base, why);
 }
 
+via_rc session_link_end(via_rc rc)
+{
+	switch (rc) {
+	case VIA_CLOSED:
+		return core_fail(rc, "the peer closed the connection");
+	case VIA_RESET:
+		return core_fail(rc, "the connection to the peer was lost");
+	case VIA_ABORTED:
+		return core_fail(rc, "the session was aborted");
+	default:
+		return rc;
+	}
+}
+
 /* -- after the handshake ------------------------------------------------------------------------------ */
 
-static uint32_t record_for(uint32_t payload)
+uint32_t session_record(uint32_t payload)
 {
 	return payload > UINT32_MAX - VIA_WIRE_HEADER ? UINT32_MAX : payload + VIA_WIRE_HEADER;
 }
@@ -134,10 +153,11 @@ via_rc session_settle(via_session *s)
 	via_link *data = s->data;
 	uint32_t longest;
 
-	s->max_in = s->is_server != 0 ? a->max_request_payload : a->max_response_payload;
-	s->max_out = s->is_server != 0 ? a->max_response_payload : a->max_request_payload;
+	longest = session_record(s->is_server != 0 ? a->max_request_payload : a->max_response_payload);
+	s->max_in = longest - VIA_WIRE_HEADER;
+	s->max_out = session_record(s->is_server != 0 ? a->max_response_payload : a->max_request_payload) -
+		     VIA_WIRE_HEADER;
 	s->chunked = s->data == s->base;
-	longest = record_for(s->max_in);
 	if (s->chunked != 0 && longest > a->packet_size)
 		longest = a->packet_size;
 	if (longest < VIA_EXPECT_INITIAL)
@@ -170,10 +190,27 @@ void via_session_disarm(via_session *s, uint32_t events)
 	l->ops->disarm(l, events & (VIA_EV_RX | VIA_EV_TX));
 }
 
+/* Only the end is allowed to come over the idle baseline of an upgraded session. */
+via_rc session_check_baseline(via_session *s)
+{
+	via_view v;
+	via_rc rc = s->base->ops->recv(s->base, &v, 1);
+
+	if (rc == VIA_AGAIN || rc == 0)
+		return VIA_OK;
+	if (rc > 0) {
+		s->base->ops->release(s->base, &v, 1);
+		rc = VIA_PROTO;
+	}
+	via_session_abort(s, rc);
+	return rc == VIA_PROTO ? core_fail(rc, "a record of %u bytes on the baseline of an upgraded session", v.len)
+			       : session_link_end(rc);
+}
+
 /* The baseline under an upgrade is the death notice, unless the data link sleeps on it itself. */
 via_rc session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2])
 {
-	via_rc rc;
+	via_rc rc, end;
 
 	objs[0].struct_size = objs[1].struct_size = sizeof objs[0];
 	rc = via_session_arm(s, events, &objs[0]);
@@ -184,52 +221,70 @@ via_rc session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2])
 	rc = s->base->ops->arm(s->base, VIA_EV_RX, &objs[1]);
 	if (rc == VIA_OK && objs[1].kind == objs[0].kind && objs[1].handle == objs[0].handle)
 		return 1;
-	if (rc == VIA_OK)
+	end = session_check_baseline(s); /* armed first: what comes from now on wakes */
+	if (rc == VIA_OK && end == VIA_OK)
 		return 2;
+	if (rc == VIA_OK)
+		s->base->ops->disarm(s->base, VIA_EV_RX);
 	via_session_disarm(s, events);
-	return rc;
+	return end != VIA_OK ? end : rc;
 }
 
-/* Something came over the idle baseline of an upgraded session: only its end is allowed to. */
-static via_rc baseline_check(via_session *s)
+/* While one lane sleeps on the baseline too, the other one must leave it alone: it sleeps on the data link
+ * and wakes now and then to see whether the watch is free.                                             */
+static via_rc sleep_beside(via_session *s, uint32_t events, via_time deadline)
 {
-	via_view v;
-	via_rc rc = s->base->ops->recv(s->base, &v, 1);
+	via_time slice = via_deadline(WATCH_SLICE_NS);
+	via_waitobj obj = {.struct_size = sizeof obj};
+	uint32_t ready;
+	via_rc rc = via_session_arm(s, events, &obj);
 
-	if (rc == VIA_AGAIN)
-		return VIA_OK;
-	if (rc > 0) {
-		s->base->ops->release(s->base, &v, 1);
-		rc = core_fail(VIA_PROTO, "a record of %u bytes on the baseline of an upgraded session", v.len);
-	}
-	via_session_abort(s, rc);
+	if (rc != VIA_OK)
+		return rc == VIA_BUSY ? VIA_OK : rc;
+	rc = os_wait(s->env, &obj, 1, slice < deadline ? slice : deadline, &ready);
+	via_session_disarm(s, events);
+	return rc == VIA_TIMEOUT && slice < deadline ? VIA_OK : rc;
+}
+
+static via_rc sleep_watching(via_session *s, uint32_t events, via_time deadline)
+{
+	via_waitobj objs[2];
+	uint32_t ready = 0;
+	via_rc rc, n = session_wait_set(s, events, objs);
+
+	if (n < 0)
+		return n == VIA_BUSY ? VIA_OK : n;
+	rc = os_wait(s->env, objs, (uint32_t)n, deadline, &ready);
+	via_session_disarm(s, events);
+	if (n == 2)
+		s->base->ops->disarm(s->base, VIA_EV_RX);
 	return rc;
 }
 
 static via_rc sleep_once(via_session *s, uint32_t events, via_time deadline)
 {
-	via_waitobj objs[2];
-	uint32_t ready = 0;
-	via_rc n, rc;
+	via_rc rc;
 
-	if (s->phase == PHASE_ATTACH) /* nothing to sleep on: the peer is about to finish */
-		return os_wait(s->env, objs, 0, deadline < os_now() + 1000000u ? deadline : os_now() + 1000000u, &ready) ==
-				       VIA_IO
-			       ? VIA_IO
-			       : VIA_OK;
-	n = session_wait_set(s, events, objs);
-	if (n == VIA_BUSY)
-		return VIA_OK;
-	if (n < 0)
-		return n;
-	rc = os_wait(s->env, objs, (uint32_t)n, deadline, &ready);
-	via_session_disarm(s, events);
-	if (n == 2) {
-		s->base->ops->disarm(s->base, VIA_EV_RX);
-		if (rc == VIA_OK && (ready & 2u) != 0)
-			baseline_check(s);
-	}
+	if (s->phase != PHASE_UP || s->data == s->base)
+		return sleep_watching(s, events, deadline);
+	if (atomic_exchange(&s->watched, 1) != 0)
+		return sleep_beside(s, events, deadline);
+	rc = sleep_watching(s, events, deadline);
+	atomic_store(&s->watched, 0);
 	return rc;
+}
+
+/* Between two tries to attach: nothing to sleep on, the peer is about to finish. */
+static via_rc pause_attach(via_session *s, via_time deadline)
+{
+	via_time until = via_deadline(ATTACH_PAUSE_NS);
+	uint32_t ready;
+	via_rc rc;
+
+	if (deadline <= os_now())
+		return core_fail(VIA_TIMEOUT, "the deadline passed");
+	rc = os_wait(s->env, NULL, 0, until < deadline ? until : deadline, &ready);
+	return rc == VIA_TIMEOUT ? VIA_OK : rc;
 }
 
 /* Looks again and again for at most budget ns. VIA_OK: there is something. */
@@ -254,6 +309,8 @@ via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline)
 	via_time t0;
 	via_rc rc;
 
+	if (s->phase == PHASE_ATTACH) /* what comes now is not the data link's */
+		return pause_attach(s, deadline);
 	if ((events & VIA_EV_RX) != 0 && rx_fetch(s) != VIA_AGAIN)
 		return VIA_OK;
 	t0 = os_now();
@@ -285,10 +342,11 @@ via_rc via_session_send_wait(via_session *s, const via_message *m, via_time dead
 
 	while (rc == VIA_AGAIN || rc == VIA_PENDING) {
 		rc = via_session_wait(s, VIA_EV_TX, deadline);
-		if (rc == VIA_TIMEOUT && accepted != 0)
-			via_session_abort(s, VIA_TIMEOUT); /* half a message is out: the session is of no more use */
-		if (rc != VIA_OK)
+		if (rc != VIA_OK) {
+			if (accepted != 0) /* half a message is out: the session is of no more use */
+				via_session_abort(s, rc);
 			return rc;
+		}
 		rc = accepted != 0 ? via_session_flush(s) : via_session_send(s, m);
 		accepted |= rc == VIA_PENDING;
 	}

@@ -47,6 +47,8 @@ typedef struct candidates {
 void candidates_collect(via_registry *reg, uint32_t configured, candidates *out);
 /* Sets the verdict of one bit; reason may be NULL. */
 void candidates_verdict(candidates *c, uint32_t profile, uint32_t verdict, const char *reason);
+/* Takes the failures of an earlier attempt over. */
+void candidates_inherit(candidates *c, const candidates *failed);
 /* After the answer: who was selected, who was not common. */
 void candidates_settle(candidates *c, uint32_t peer, uint32_t selected);
 
@@ -74,7 +76,8 @@ typedef struct tx_lane {
 typedef struct rx_lane {
 	via_view view; /* fetched from the link, not consumed yet */
 	int has_view;
-	int view_out; /* the view is lent to the caller as a payload */
+	int lent;     /* a message is out: no other before it is released */
+	int view_out; /* what it lies in is the view */
 	int partial;  /* reassembly under way */
 	via_wire_header header;
 	uint8_t *buf; /* reassembly, or private copy of shared bytes */
@@ -97,7 +100,7 @@ struct via_session {
 	via_ref upgrade; /* module of data when it is not base */
 	reg_pin hold;
 	char what[96]; /* names the session in refused unloads and logs */
-	int armed_tx, armed_rx;
+	atomic_int watched; /* a sleeping lane looks after the baseline under an upgrade */
 
 	via_session_config config;
 	candidates *cand; /* NULL once a server session is up and nothing failed */
@@ -139,12 +142,19 @@ via_rc session_step_until(via_session *s, via_time deadline);
 /* via_session_start(), tried again while the server's queue is full. waker (may be NULL) ends a pause. */
 via_rc session_start_until(via_registry *r, const via_endpoint *ep, const via_session_config *config,
 			   const os_waker *waker, via_time deadline, via_session **out);
-/* True when a handshake failed on the client's own side of an upgrade: config then offers one bit less. */
-int session_fallback(const via_session *s, via_session_config *config);
+/* True when a handshake failed on the client's own side of an upgrade: config then offers one bit less, and
+ * `failed` remembers why for the session that comes next.                                             */
+int session_fallback(const via_session *s, via_session_config *config, candidates *failed);
 /* One packet with handles; VIA_OK, VIA_AGAIN or a failure. */
 via_rc hs_send(via_session *s);
 /* The agreed limits take effect; sizes the links' buffers. */
 via_rc session_settle(via_session *s);
+/* Header and payload as one record, at most what 32 bits can say. */
+uint32_t session_record(uint32_t payload);
+/* The sentence behind the way a link ended; anything else is left as the link said it. */
+via_rc session_link_end(via_rc rc);
+/* VIA_OK while nothing but silence is on the baseline under an upgrade; else ends the session. */
+via_rc session_check_baseline(via_session *s);
 void session_close_handles(const core_env *e, via_handle *h, uint32_t n);
 
 /* Receive lane: fetches a record if there is none yet. VIA_OK: there is one. */
@@ -153,7 +163,7 @@ void rx_drop_view(via_session *s);
 /* Send lane: goes on with a message whose payload moved to another address. */
 void tx_rebase(via_session *s, const void *payload);
 
-/* Sleeping with more than one object: fills objs, returns the count or VIA_BUSY. */
+/* Sleeping with more than one object: fills objs, returns the count, VIA_BUSY, or how the session ended. */
 via_rc session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2]);
 
 /* Acceptor parts for the managed server. */

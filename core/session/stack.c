@@ -249,6 +249,12 @@ via_rc link_check(const via_link *l, const char *what)
 	return VIA_OK;
 }
 
+void link_discard(via_link *l)
+{
+	if (l->ops != NULL && VIA_HAS(l->ops, via_link_ops, close) && l->ops->close != NULL)
+		l->ops->close(l);
+}
+
 static via_address address_of(const stack *st)
 {
 	return (via_address){.struct_size = sizeof(via_address),
@@ -311,8 +317,7 @@ via_rc stack_wrap(const stack *st, via_link **link)
 		}
 	}
 	if (rc != VIA_OK) {
-		if (l->ops != NULL && VIA_HAS(l->ops, via_link_ops, close) && l->ops->close != NULL)
-			l->ops->close(l);
+		link_discard(l);
 		return rc;
 	}
 	*link = l;

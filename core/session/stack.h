@@ -39,6 +39,8 @@ static inline const via_transport *stack_transport(const stack_layer *l)
 
 /* Tests what a transport handed over before it is called unchecked. what: names it in the refusal. */
 via_rc link_check(const via_link *l, const char *what);
+/* Closes a link that may have failed that test, as far as it can be closed. */
+void link_discard(via_link *l);
 
 /* The pins that keep the modules of one link alive. */
 typedef struct link_pins {

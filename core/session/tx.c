@@ -3,6 +3,8 @@
 #include "session.h"
 #include <string.h>
 
+enum { JOIN_MAX = 256 }; /* bytes of a record that are joined rather than gathered */
+
 /* Keeps the first failure of the lane and returns it from then on. */
 static via_rc lane_fail(via_session *s, via_rc rc)
 {
@@ -30,13 +32,20 @@ static via_rc put_record(via_session *s, const void *head, uint32_t head_len, co
 	via_link *l = s->data;
 	via_iov iov[2] = {{head, head_len}, {body, body_len}};
 	via_msg msg = {.iov = iov, .n_iov = body_len != 0 ? 2u : 1u};
-	via_rc rc = l->ops->send(l, &msg, 1);
+	uint8_t joined[JOIN_MAX];
+	via_rc rc;
+
+	if (body_len != 0 && head_len + body_len <= sizeof joined) { /* one part is cheaper to send than two */
+		memcpy(joined, head, head_len);
+		memcpy(joined + head_len, body, body_len);
+		iov[0] = (via_iov){joined, head_len + body_len};
+		msg.n_iov = 1;
+	}
+	rc = l->ops->send(l, &msg, 1);
 
 	if (rc == 1)
 		return VIA_OK;
-	if (rc == 0)
-		return VIA_AGAIN;
-	return rc;
+	return rc == 0 ? VIA_AGAIN : session_link_end(rc);
 }
 
 static uint32_t chunk_room(const via_session *s)
@@ -116,7 +125,8 @@ static via_rc start_message(via_session *s, const via_message *m)
 /* Local limits; docs/wire.md section 8. A refusal costs nothing and leaves the session usable. */
 static via_rc check_limits(const via_session *s, const via_message *m)
 {
-	uint32_t items = s->agreed.max_request_batch == 0 ? 1 : s->agreed.max_request_batch;
+	uint32_t agreed = s->is_server != 0 ? s->agreed.max_response_batch : s->agreed.max_request_batch;
+	uint32_t items = agreed == 0 ? 1 : agreed;
 	uint16_t kind = s->is_server != 0 ? VIA_WIRE_RESPONSE : VIA_WIRE_REQUEST;
 
 	if (m->kind != kind)
@@ -137,8 +147,11 @@ via_rc via_session_send(via_session *s, const via_message *m)
 
 	if (rc != VIA_OK)
 		return rc;
-	if (s->tx.pending != 0)
-		return VIA_AGAIN;
+	if (s->tx.pending != 0) {
+		rc = continue_message(s); /* what came first goes first */
+		if (rc != VIA_OK)
+			return rc;
+	}
 	rc = check_limits(s, m);
 	if (rc != VIA_OK)
 		return rc;
