@@ -30,8 +30,12 @@ static void evict_oldest(struct server_worker *w)
 	for (c = w->conns; c != NULL; c = c->next) /* newest first */
 		if (c->up == 0)
 			oldest = c;
-	if (oldest != NULL)
-		conn_close(oldest);
+	if (oldest == NULL)
+		return;
+	reg_log(w->server->reg, VIA_LOG_INFO, "core", "%s: closed: the oldest of %d unfinished handshakes makes room",
+		oldest->s->what, MAX_HANDSHAKES);
+	atomic_fetch_add(&w->server->handshakes_failed, 1);
+	conn_close(oldest);
 }
 
 /* -- accepting --------------------------------------------------------------------------------------------- */
@@ -60,6 +64,7 @@ static via_rc take_conn(struct server_endpoint *ep)
 	c->s->admit_arg = c;
 	atomic_fetch_add(&s->n_conns, 1);
 	w->n_handshakes++;
+	atomic_fetch_add(&w->n_conns, 1);
 	worker_adopt(w, c);
 	worker_set_deadline(c, c->s->hs_deadline);
 	worker_serve(c, 0);
@@ -197,6 +202,7 @@ int accept_hand_over(struct server_conn *c)
 	if (best == from)
 		return 0;
 	worker_forget(c);
+	atomic_fetch_add(&best->n_conns, 1); /* now: others must not choose by what it had before */
 	worker_post(best, c);
 	return 1;
 }

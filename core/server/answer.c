@@ -86,6 +86,23 @@ static const via_codec *find_codec(const struct server_endpoint *ep, uint16_t me
 	return NULL;
 }
 
+/* Never the lock of calls: one that blocks must not hold up an event loop. */
+static void lock_ctl(struct server_endpoint *ep)
+{
+	if (ep->service_ref.vtable != NULL)
+		reg_ctl_lock(ep->server->reg, &ep->service_ref);
+	else
+		os_mutex_lock(&ep->lane->ctl);
+}
+
+static void unlock_ctl(struct server_endpoint *ep)
+{
+	if (ep->service_ref.vtable != NULL)
+		reg_ctl_unlock(ep->server->reg, &ep->service_ref);
+	else
+		os_mutex_unlock(&ep->lane->ctl);
+}
+
 static via_rc open_session(struct server_conn *c)
 {
 	struct server_endpoint *ep = c->ep;
@@ -94,10 +111,14 @@ static via_rc open_session(struct server_conn *c)
 	if (c->svc_open != 0)
 		return VIA_OK;
 	if (ep->service->open != NULL) {
-		os_mutex_lock(&ep->lock);
+		core_error_clear();
+		lock_ctl(ep);
 		rc = ep->service->open(ep->self, &c->peer, &c->svc_session);
-		os_mutex_unlock(&ep->lock);
+		unlock_ctl(ep);
 	}
+	if (rc != VIA_OK)
+		reg_log(ep->server->reg, VIA_LOG_WARN, "core", "service %s refuses a session with %s: %s", ep->ep.service,
+			conn_peer(c), via_error()[0] != '\0' ? via_error() : via_rc_text(rc));
 	c->svc_open = rc == VIA_OK;
 	return rc;
 }
@@ -107,9 +128,9 @@ void answer_close_session(struct server_conn *c)
 	struct server_endpoint *ep = c->ep;
 
 	if (c->svc_open != 0 && ep->service->close != NULL) {
-		os_mutex_lock(&ep->lock);
+		lock_ctl(ep);
 		ep->service->close(ep->self, c->svc_session);
-		os_mutex_unlock(&ep->lock);
+		unlock_ctl(ep);
 	}
 	c->svc_open = 0;
 }
@@ -138,6 +159,7 @@ static void on_reply(void *arg, via_rc rc, const void *response, uint64_t len)
 	struct server_conn *c = arg;
 	struct job *j = &c->job;
 
+	j->replied = 1;
 	j->reply_rc = rc;
 	j->reply_len = 0;
 	if (rc == VIA_OK && len > c->ep->ceiling)
@@ -151,6 +173,21 @@ static void on_reply(void *arg, via_rc rc, const void *response, uint64_t len)
 		j->reply_len = (uint32_t)len;
 	}
 	answer_gate(c);
+}
+
+/* The token is taken by one: whoever finds the peer gone, or whoever learns of it after the call. */
+static void cancel_pending(struct server_conn *c)
+{
+	uint64_t token = atomic_exchange(&c->job.token, 0);
+
+	if (token != 0 && c->ep->service->cancel != NULL)
+		c->ep->service->cancel(c->ep->self, c->svc_session, token);
+}
+
+void answer_cancel(struct server_conn *c)
+{
+	atomic_store(&c->gone, 1);
+	cancel_pending(c);
 }
 
 /* -- calls --------------------------------------------------------------------------------------------------- */
@@ -173,22 +210,25 @@ static via_rc call_service(struct server_conn *c, const void *req, uint32_t req_
 	via_rc rc = VIA_OK;
 
 	if (is_async != 0) {
+		j->replied = 0;
 		atomic_store(&j->gate, 0);
 		rc = pending_add(pending, on_reply, c, &call.token);
 		if (rc != VIA_OK)
 			return rc;
-		j->token = call.token;
 	}
 	if ((ep->service->flags & VIA_SVC_CONCURRENT) != 0) {
 		rc = ep->service->call(ep->self, c->svc_session, &call);
 	} else {
-		os_mutex_lock(&ep->lock);
+		os_mutex_lock(&ep->lane->calls);
 		rc = ep->service->call(ep->self, c->svc_session, &call);
-		os_mutex_unlock(&ep->lock);
+		os_mutex_unlock(&ep->lane->calls);
 	}
-	if (is_async != 0 && rc != VIA_PENDING) {
-		pending_remove(pending, call.token);
-		j->token = 0;
+	if (is_async != 0 && rc != VIA_PENDING && pending_remove(pending, call.token) == 0)
+		rc = VIA_PENDING; /* it has replied all the same: the reply is the answer */
+	if (is_async != 0 && rc == VIA_PENDING) {
+		atomic_store(&j->token, call.token);
+		if (atomic_load(&c->gone) != 0)
+			cancel_pending(c);
 	}
 	if (is_async == 0 && rc == VIA_PENDING)
 		return core_fail(VIA_STATE, "service %s answered VIA_PENDING without VIA_SVC_ASYNC", ep->service->name);
@@ -205,7 +245,7 @@ static uint16_t status_of(struct server_conn *c, via_rc rc)
 		return VIA_STATUS_OK;
 	if (rc == VIA_TOOBIG)
 		return VIA_STATUS_LIMIT_EXCEEDED;
-	reg_log(c->ep->server->reg, VIA_LOG_WARN, "core", "service %s failed: %s", c->ep->ep.service,
+	reg_log(c->ep->server->reg, VIA_LOG_WARN, "core", "service %s failed for %s: %s", c->ep->ep.service, conn_peer(c),
 		via_error()[0] != '\0' ? via_error() : via_rc_text(rc));
 	return VIA_STATUS_INTERNAL_ERROR;
 }
@@ -268,6 +308,8 @@ enum answer_result answer_run(struct server_conn *c)
 		void *dst = item_room(j, &cap);
 		via_rc rc;
 
+		if (status == VIA_STATUS_OK && atomic_load(&c->gone) != 0)
+			status = VIA_STATUS_INTERNAL_ERROR; /* nobody will read it */
 		if (status != VIA_STATUS_OK)
 			return finish(j, status, 0);
 		if (dst == NULL)
@@ -291,6 +333,9 @@ enum answer_result answer_resume(struct server_conn *c)
 	struct job *j = &c->job;
 	via_rc rc = j->reply_rc;
 
+	core_error_clear(); /* what this thread did before is no reason */
+	j->replied = 0;
+	atomic_store(&j->token, 0);
 	if (rc == VIA_OK && j->is_batch != 0)
 		rc = via_wire_batch_add(&j->batch, j->reply, j->reply_len);
 	else if (rc == VIA_OK && j->reply_len > j->cap)

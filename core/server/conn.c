@@ -6,7 +6,16 @@
 #include "server.h"
 #include <string.h>
 
-enum { BURST = 32 }; /* messages of one session before the others get a turn */
+const char *conn_peer(const struct server_conn *c)
+{
+	return (c->peer.valid & VIA_PEER_LABEL) != 0 ? c->peer.label : "an unknown peer";
+}
+
+/* The detail of the last failure, or what its code means. */
+static const char *reason(via_rc rc)
+{
+	return via_error()[0] != '\0' ? via_error() : via_rc_text(rc);
+}
 
 /* -- answers out ---------------------------------------------------------------------------------------- */
 
@@ -39,14 +48,34 @@ static void start_linger(struct server_conn *c)
 	worker_set_deadline(c, via_deadline(LINGER_NS));
 }
 
+/* Closing a link with records unread may take from the peer what it has not read yet. */
+static int has_unread(struct server_conn *c)
+{
+	if (rx_fetch(c->s) != VIA_OK)
+		return 0;
+	rx_drop_view(c->s);
+	return 1;
+}
+
 static void answer_out(struct server_conn *c)
 {
+	/* the worker itself may not have noticed yet; no further call begins all the same */
+	int draining = atomic_load(&c->worker->server->state) >= SERVER_DRAINING;
+
 	c->out_waiting = 0;
 	worker_set_deadline(c, 0);
-	if (c->worker->draining != 0)
-		conn_close(c);
-	else if (c->close_after != 0)
+	if (c->close_after != 0 || (draining != 0 && has_unread(c) != 0))
 		start_linger(c);
+	else if (draining != 0)
+		conn_close(c);
+}
+
+static void send_failed(struct server_conn *c, via_rc rc)
+{
+	if (rc != VIA_CLOSED && rc != VIA_RESET)
+		reg_log(c->worker->server->reg, VIA_LOG_WARN, "core", "%s with %s: an answer cannot be sent: %s", c->s->what,
+			conn_peer(c), reason(rc));
+	conn_close(c);
 }
 
 /* Moves a payload out of the worker's buffer, which the next conn will use. */
@@ -88,7 +117,7 @@ static void send_answer(struct server_conn *c)
 	else if (rc == VIA_AGAIN || rc == VIA_PENDING)
 		answer_waits(c, rc);
 	else
-		conn_close(c);
+		send_failed(c, rc);
 }
 
 static void flush_answer(struct server_conn *c)
@@ -107,7 +136,7 @@ static void flush_answer(struct server_conn *c)
 	if (rc == VIA_OK)
 		answer_out(c);
 	else if (rc != VIA_AGAIN)
-		conn_close(c);
+		send_failed(c, rc);
 }
 
 /* A response that did not fit teaches the endpoint to give later sessions more. */
@@ -197,6 +226,7 @@ static void take_message(struct server_conn *c, const via_message *m)
 	uint32_t flags;
 	uint8_t *dst;
 
+	worker_set_deadline(c, 0); /* of its parts; the call takes as long as it takes */
 	if (status != VIA_STATUS_OK) {
 		make_answer(c, m, status, NULL, 0);
 		return;
@@ -230,8 +260,7 @@ static void session_ended(struct server_conn *c, via_rc rc)
 	via_registry *reg = c->worker->server->reg;
 
 	if (rc != VIA_CLOSED && rc != VIA_ABORTED && reg_logs(reg, VIA_LOG_INFO))
-		reg_log(reg, VIA_LOG_INFO, "core", "%s: closed: %s", c->s->what,
-			via_error()[0] != '\0' ? via_error() : via_rc_text(rc));
+		reg_log(reg, VIA_LOG_INFO, "core", "%s with %s: closed: %s", c->s->what, conn_peer(c), reason(rc));
 	conn_close(c);
 }
 
@@ -257,16 +286,24 @@ static int take_one(struct server_conn *c)
 }
 
 /* After the last answer: whatever still comes is thrown away until the peer is gone. */
-static void linger(struct server_conn *c)
+static uint32_t linger(struct server_conn *c)
 {
 	via_link *l = c->s->data;
-	via_view v;
-	via_rc rc;
+	uint32_t n;
 
-	while ((rc = l->ops->recv(l, &v, 1)) > 0)
-		l->ops->release(l, &v, 1);
-	if (rc != VIA_AGAIN)
-		conn_close(c);
+	for (n = 0; n < CONN_BURST; n++) {
+		via_view v;
+		via_rc rc = l->ops->recv(l, &v, 1);
+
+		if (rc > 0) {
+			l->ops->release(l, &v, 1);
+			continue;
+		}
+		if (rc != VIA_AGAIN)
+			conn_close(c);
+		break;
+	}
+	return n;
 }
 
 /* -- handshake ------------------------------------------------------------------------------------------------ */
@@ -275,14 +312,16 @@ static void handshake_step(struct server_conn *c)
 {
 	via_server *s = c->worker->server;
 	via_session_info info = {.struct_size = sizeof info};
-	via_rc rc = via_session_step(c->s);
+	via_rc rc;
 
+	core_error_clear();
+	rc = via_session_step(c->s);
 	if (rc == VIA_AGAIN)
 		return;
 	if (rc != VIA_OK) {
 		atomic_fetch_add(rc == VIA_REFUSED ? &s->refused : &s->handshakes_failed, 1);
 		if (reg_logs(s->reg, VIA_LOG_INFO))
-			reg_log(s->reg, VIA_LOG_INFO, "core", "%s: handshake: %s", c->s->what, via_error());
+			reg_log(s->reg, VIA_LOG_INFO, "core", "%s: handshake: %s", c->s->what, reason(rc));
 		conn_close(c);
 		return;
 	}
@@ -310,14 +349,12 @@ uint32_t conn_pump(struct server_conn *c)
 	}
 	if (c->busy != 0 || c->zombie != 0)
 		return 0;
-	if (c->lingering != 0) {
-		linger(c);
-		return 0;
-	}
+	if (c->lingering != 0)
+		return linger(c);
 	if (c->out_waiting != 0)
 		flush_answer(c);
 	/* the list is the owner: a conn that is gone, busy or waiting for room is left alone */
-	while (served < BURST && w->current == c && c->busy == 0 && c->out_waiting == 0 && c->lingering == 0) {
+	while (served < CONN_BURST && w->current == c && c->busy == 0 && c->out_waiting == 0 && c->lingering == 0) {
 		if (take_one(c) == 0)
 			break;
 		served++;
@@ -336,11 +373,8 @@ void conn_answered(struct server_conn *c)
 		conn_close(c);
 		return;
 	}
-	if (j->token != 0) { /* a reply came in, not a whole answer */
-		enum answer_result r = answer_resume(c);
-
-		j->token = 0;
-		if (r == ANSWER_PENDING) {
+	if (j->replied != 0) { /* not a whole answer yet */
+		if (answer_resume(c) == ANSWER_PENDING) {
 			if ((c->ep->service->flags & VIA_SVC_BLOCKING) != 0)
 				give_to_pool(c);
 			else
@@ -362,9 +396,8 @@ void conn_close(struct server_conn *c)
 		worker_forget(c);
 	if (c->busy != 0) { /* its message is in use: the session ends now, the memory later */
 		c->zombie = 1;
+		answer_cancel(c);
 		via_session_abort(c->s, VIA_ABORTED);
-		if (c->job.token != 0 && c->ep->service->cancel != NULL)
-			c->ep->service->cancel(c->ep->self, c->svc_session, c->job.token);
 		worker_adopt_zombie(c);
 		return;
 	}

@@ -86,17 +86,24 @@ static struct entry *take(struct pending_table *t, uint64_t token)
 	return e;
 }
 
-void pending_remove(struct pending_table *t, uint64_t token)
+int pending_remove(struct pending_table *t, uint64_t token)
 {
-	env_free(t->env, take(t, token));
+	struct entry *e = take(t, token);
+
+	env_free(t->env, e);
+	return e != NULL;
 }
 
 void pending_reply(struct pending_table *t, uint64_t token, via_rc rc, const void *response, uint64_t len)
 {
 	struct entry *e = take(t, token);
+	pending_fn fn;
+	void *arg;
 
 	if (e == NULL)
 		return;
-	e->fn(e->arg, rc, response, len);
+	fn = e->fn;
+	arg = e->arg;
 	env_free(t->env, e);
+	fn(arg, rc, response, len); /* last: the server and this table may be gone when it returns */
 }

@@ -6,6 +6,29 @@ void pool_init(struct server_pool *p)
 {
 	os_mutex_init(&p->lock);
 	os_cond_init(&p->cond);
+	p->tail = &p->head;
+}
+
+static int is_exclusive(const struct server_conn *c)
+{
+	return (c->ep->service->flags & VIA_SVC_CONCURRENT) == 0;
+}
+
+/* The oldest message whose service may be called now: one that has to wait holds no thread meanwhile. */
+static struct server_conn *pick(struct server_pool *p)
+{
+	struct server_conn **at = &p->head;
+	struct server_conn *c;
+
+	while ((c = *at) != NULL && is_exclusive(c) && c->ep->lane->in_pool != 0)
+		at = &c->pool_next;
+	if (c == NULL)
+		return NULL;
+	*at = c->pool_next;
+	if (p->tail == &c->pool_next)
+		p->tail = at;
+	c->ep->lane->in_pool |= is_exclusive(c);
+	return c;
 }
 
 static struct server_conn *next_conn(struct server_pool *p)
@@ -13,16 +36,19 @@ static struct server_conn *next_conn(struct server_pool *p)
 	struct server_conn *c;
 
 	os_mutex_lock(&p->lock);
-	while (p->head == NULL && p->stop == 0)
+	while ((c = pick(p)) == NULL && p->stop == 0)
 		os_cond_wait(&p->cond, &p->lock);
-	c = p->head;
-	if (c != NULL) {
-		p->head = c->pool_next;
-		if (p->head == NULL)
-			p->tail = NULL;
-	}
 	os_mutex_unlock(&p->lock);
 	return c;
+}
+
+static void leave_lane(struct server_pool *p, struct server_lane *lane)
+{
+	os_mutex_lock(&p->lock);
+	lane->in_pool = 0;
+	if (p->head != NULL)
+		os_cond_signal(&p->cond);
+	os_mutex_unlock(&p->lock);
 }
 
 static void pool_main(void *arg)
@@ -31,7 +57,11 @@ static void pool_main(void *arg)
 	struct server_conn *c;
 
 	while ((c = next_conn(p)) != NULL) {
-		if (answer_run(c) == ANSWER_PENDING)
+		enum answer_result r = answer_run(c);
+
+		if (is_exclusive(c))
+			leave_lane(p, c->ep->lane);
+		if (r == ANSWER_PENDING)
 			answer_gate(c);
 		else
 			worker_post(c->worker, c);
@@ -65,18 +95,15 @@ via_rc pool_submit(via_server *s, struct server_conn *c)
 	rc = start_threads(s);
 	if (rc == VIA_OK) {
 		c->pool_next = NULL;
-		if (p->tail != NULL)
-			p->tail->pool_next = c;
-		else
-			p->head = c;
-		p->tail = c;
+		*p->tail = c;
+		p->tail = &c->pool_next;
 		os_cond_signal(&p->cond);
 	}
 	os_mutex_unlock(&p->lock);
 	return rc;
 }
 
-void pool_close(via_server *s)
+void pool_stop(via_server *s)
 {
 	struct server_pool *p = &s->pool;
 
@@ -87,6 +114,15 @@ void pool_close(via_server *s)
 	while (p->n_threads > 0)
 		os_thread_join(s->env, p->threads[--p->n_threads]);
 	env_free(s->env, p->threads);
+	p->threads = NULL;
+	p->stop = 0;
+}
+
+void pool_close(via_server *s)
+{
+	struct server_pool *p = &s->pool;
+
+	pool_stop(s);
 	os_cond_destroy(&p->cond);
 	os_mutex_destroy(&p->lock);
 }

@@ -69,6 +69,8 @@ static void free_endpoint(struct server_endpoint *ep)
 	env_free(e, (char *)(uintptr_t)ep->ep.transport);
 	env_free(e, (char *)(uintptr_t)ep->ep.config);
 	os_mutex_destroy(&ep->lock);
+	os_mutex_destroy(&ep->own_lane.ctl);
+	os_mutex_destroy(&ep->own_lane.calls);
 	env_free(e, ep);
 }
 
@@ -110,6 +112,22 @@ static void fill_sizes(struct server_endpoint *ep, const via_provided *asked)
 	atomic_store(&ep->max_response, c->max_response_payload);
 }
 
+/* Endpoints with the same service share its lanes: what may not overlap must not do so across them either. */
+static struct server_lane *find_lane(via_server *s, struct server_endpoint *ep)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->n_endpoints; i++) {
+		struct server_endpoint *other = s->endpoints[i];
+		int same = ep->service != NULL ? other->service == ep->service && other->self == ep->self
+					       : other->service == NULL && strcmp(other->ep.service, ep->ep.service) == 0;
+
+		if (same)
+			return other->lane;
+	}
+	return &ep->own_lane;
+}
+
 static via_rc add(via_server *s, const via_endpoint *in, const via_session_config *config, const via_provided *asked,
 		  const via_service *service, void *self)
 {
@@ -125,6 +143,8 @@ static via_rc add(via_server *s, const via_endpoint *in, const via_session_confi
 	ep->kind = KEY_LISTENER;
 	ep->server = s;
 	os_mutex_init(&ep->lock);
+	os_mutex_init(&ep->own_lane.ctl);
+	os_mutex_init(&ep->own_lane.calls);
 	ep->ep = (via_endpoint){.struct_size = sizeof ep->ep,
 				.service = copy_or_null(s->env, in->service, &failed),
 				.run_dir = copy_or_null(s->env, in->run_dir, &failed),
@@ -135,6 +155,7 @@ static via_rc add(via_server *s, const via_endpoint *in, const via_session_confi
 	ep->self = self;
 	rc = failed != 0 ? core_nomem("server endpoint") : session_config_copy(config, &ep->config);
 	if (rc == VIA_OK) {
+		ep->lane = find_lane(s, ep);
 		fill_sizes(ep, asked);
 		rc = append_endpoint(s, ep);
 	}
@@ -223,6 +244,7 @@ static void stop_workers(via_server *s)
 	for (i = 0; i < s->n_workers; i++)
 		if (s->workers[i].thread != NULL)
 			os_thread_join(s->env, s->workers[i].thread);
+	pool_stop(s); /* a thread of it may still be about to wake a worker */
 	for (i = 0; i < s->n_workers; i++)
 		worker_close(&s->workers[i]);
 	env_free(s->env, s->workers);
@@ -257,11 +279,11 @@ via_rc via_server_start(via_server *s)
 	}
 	if (rc == VIA_OK)
 		rc = open_acceptors(s);
-	if (rc == VIA_OK) {
-		atomic_store(&s->state, SERVER_RUNNING);
+	if (rc == VIA_OK)
 		rc = start_workers(s);
-	}
-	if (rc != VIA_OK) {
+	if (rc == VIA_OK) { /* not before: sessions are handed over to threads that exist only */
+		atomic_store(&s->state, SERVER_RUNNING);
+	} else {
 		stop_workers(s);
 		close_acceptors(s);
 		atomic_store(&s->state, SERVER_NEW);
@@ -276,15 +298,20 @@ via_rc via_server_drain(via_server *s, via_time deadline)
 	int running = SERVER_RUNNING;
 	via_rc rc = VIA_OK;
 
-	if (!atomic_compare_exchange_strong(&s->state, &running, SERVER_DRAINING))
+	if (atomic_load(&s->state) == SERVER_NEW || s->n_workers == 0)
 		return VIA_OK;
+	atomic_compare_exchange_strong(&s->state, &running, SERVER_DRAINING);
 	server_wake_all(s);
 	os_mutex_lock(&s->lock);
 	while (atomic_load(&s->n_conns) != 0 && rc == VIA_OK)
 		if (os_cond_wait_until(&s->idle, &s->lock, deadline) == 0 && atomic_load(&s->n_conns) != 0)
 			rc = core_fail(VIA_TIMEOUT, "%u sessions were still busy", atomic_load(&s->n_conns));
 	os_mutex_unlock(&s->lock);
-	stop_workers(s);
+	atomic_store(&s->state, SERVER_STOPPING);
+	if (rc == VIA_OK)
+		stop_workers(s);
+	else
+		server_wake_all(s); /* they close everything; who waits for the calls is via_server_close() */
 	return rc;
 }
 
@@ -295,6 +322,7 @@ void via_server_close(via_server *s)
 	if (s == NULL)
 		return;
 	via_server_drain(s, VIA_POLL);
+	stop_workers(s);
 	close_acceptors(s);
 	pool_close(s);
 	for (i = 0; i < s->n_endpoints; i++)

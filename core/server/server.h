@@ -4,6 +4,7 @@
  *   server.c   public functions, start, drain        conn.c     one session: requests in, answers out
  *   worker.c   event loop, spinning, timers          answer.c   a message through its service
  *   pool.c     threads for blocking services         pending.c  answers that come later
+ *   accept.c   listeners, admission, spreading       watch.c    what the poller knows of a session
  *
  * A conn belongs to one worker at a time and only that worker's thread touches it, except while a pool
  * thread answers its message: then nobody else does.                                                 */
@@ -21,6 +22,13 @@ struct server_worker;
 
 /* -- a service and where it is reached ------------------------------------------------------------- */
 
+/* The lanes of a service (abi.h): shared by the endpoints it answers. */
+struct server_lane {
+	os_mutex ctl;   /* open, close */
+	os_mutex calls; /* calls that may not overlap */
+	int in_pool;    /* such a call is on the pool; the pool's lock */
+};
+
 struct server_endpoint {
 	enum key_kind kind; /* KEY_LISTENER; first: poller keys point here */
 	via_server *server;
@@ -34,7 +42,10 @@ struct server_endpoint {
 	_Atomic uint32_t max_response; /* what later sessions get */
 	uint32_t ceiling;
 
-	os_mutex lock; /* binding, open, close, and calls that may not overlap */
+	struct server_lane own_lane;
+	struct server_lane *lane; /* of the first endpoint with the same service */
+
+	os_mutex lock; /* binding */
 	atomic_int bound;
 	const via_service *service;
 	void *self;
@@ -55,8 +66,9 @@ struct job {
 	uint32_t cap;
 	uint16_t status; /* of the answer */
 	uint32_t len;
-	uint64_t token; /* of the call that is pending */
+	_Atomic uint64_t token; /* of the call that is pending and not cancelled */
 	atomic_int gate; /* a pending call needs both: call() returned, reply() came */
+	int replied;     /* it was a reply that came, not a whole answer */
 	via_rc reply_rc;
 	uint8_t *reply; /* copy of the reply's bytes */
 	uint32_t reply_len;
@@ -78,8 +90,12 @@ struct server_conn {
 	int is_hot;
 	via_time deadline; /* 0: none */
 	int busy;          /* a pool thread or a pending call has the message */
+	uint32_t busy_round; /* of the worker: events older than that say nothing about the peer */
 	int closed;        /* in the graveyard, until the events at hand are through */
 	int zombie;        /* closed, kept until the call that is out comes back */
+	atomic_int gone;   /* the same, for whoever has the message */
+	int is_ready;      /* in the worker's list: has more to do, after the others */
+	struct server_conn *ready_next;
 	int lingering;
 	int close_after;
 	int out_waiting; /* an answer is not accepted by the link yet */
@@ -111,6 +127,9 @@ struct server_worker {
 	via_time next_deadline; /* never later than the earliest deadline of a conn or listener */
 	struct server_conn *hot[MAX_HOT];
 	uint32_t n_hot;
+	struct server_conn *ready, **ready_tail; /* to be served before the next sleep */
+	uint32_t n_ready;
+	uint32_t round;      /* counts looks at the poller */
 	uint8_t *resp; /* answers are made here */
 	uint32_t resp_cap;
 	uint64_t budget;
@@ -121,7 +140,7 @@ struct server_worker {
 struct server_pool {
 	os_mutex lock;
 	os_cond cond;
-	struct server_conn *head, *tail;
+	struct server_conn *head, **tail;
 	os_thread **threads;
 	uint32_t n_threads;
 	int stop;
@@ -158,14 +177,20 @@ enum answer_result answer_run(struct server_conn *c);
 void answer_gate(struct server_conn *c);
 /* A pending call's reply is in: takes it over, then go on with answer_run() unless ANSWER_READY. */
 enum answer_result answer_resume(struct server_conn *c);
+/* Nobody wants the answer any more. Whoever has the message may be another thread. */
+void answer_cancel(struct server_conn *c);
 void answer_close_session(struct server_conn *c);
 
 /* conn.c */
-/* Serves what has arrived. Returns the number of messages taken; the conn may be gone when it is closed. */
+enum { CONN_BURST = 32 }; /* messages of one session before the others get a turn */
+/* Serves what has arrived, at most CONN_BURST messages. Returns the number taken; the conn may be gone when
+ * it is closed. */
 uint32_t conn_pump(struct server_conn *c);
 /* The answer of a busy conn is ready, or its pending call was replied to. */
 void conn_answered(struct server_conn *c);
 void conn_close(struct server_conn *c);
+/* Who is at the other end, for the log. */
+const char *conn_peer(const struct server_conn *c);
 uint8_t *conn_room(struct server_conn *c, uint32_t len);
 
 /* worker.c */
@@ -181,6 +206,13 @@ void worker_bury(struct server_conn *c);
 void worker_adopt(struct server_worker *w, struct server_conn *c); /* into the lists of w */
 void worker_serve(struct server_conn *c, int slept);
 
+/* watch.c */
+/* VIA_OK: the conn can be slept on. VIA_BUSY: look again. Else it is of no more use. */
+via_rc watch_start(struct server_conn *c);
+void watch_pause(struct server_conn *c); /* not slept on: the poller may still report it */
+void watch_stop(struct server_conn *c);  /* out of the poller */
+void watch_end(struct server_conn *c);   /* reported only when the peer ends */
+
 /* accept.c */
 void accept_start(struct server_worker *w);
 void accept_ready(struct server_endpoint *ep);
@@ -194,12 +226,13 @@ void server_wake_all(via_server *s);
 
 /* pool.c */
 void pool_init(struct server_pool *p);
+void pool_stop(via_server *s); /* nothing is queued any more; a new start is fine */
 void pool_close(via_server *s);
 via_rc pool_submit(via_server *s, struct server_conn *c);
 
 /* pending.c */
 typedef void (*pending_fn)(void *arg, via_rc rc, const void *response, uint64_t len);
 via_rc pending_add(struct pending_table *t, pending_fn fn, void *arg, uint64_t *token);
-void pending_remove(struct pending_table *t, uint64_t token);
+int pending_remove(struct pending_table *t, uint64_t token); /* 0: a reply has taken it */
 
 #endif

@@ -6,7 +6,7 @@
  * to do it sleeps without a timeout.                                                                 */
 #include "server.h"
 
-enum { MAX_EVENTS = 64, POLL_EVERY = 64 };
+enum { MAX_EVENTS = 64, POLL_EVERY = 64, MAX_LOOKS = 4 };
 
 /* -- inbox ------------------------------------------------------------------------------------------------ */
 
@@ -16,13 +16,14 @@ void worker_wake(struct server_worker *w)
 	os_waker_set(w->waker);
 }
 
+/* Wakes with the lock held: once the conn is out of the inbox the worker may end. */
 void worker_post(struct server_worker *w, struct server_conn *c)
 {
 	os_mutex_lock(&w->lock);
 	c->inbox_next = w->inbox;
 	w->inbox = c;
-	os_mutex_unlock(&w->lock);
 	worker_wake(w);
+	os_mutex_unlock(&w->lock);
 }
 
 static struct server_conn *take_inbox(struct server_worker *w)
@@ -101,74 +102,39 @@ static void cool(struct server_conn *c)
 	c->is_hot = 0;
 }
 
-/* -- poller ------------------------------------------------------------------------------------------------------ */
+/* -- conns with more to do than one turn lasts ---------------------------------------------------------------------- */
 
-static void unregister(struct server_conn *c)
+static void make_ready(struct server_conn *c)
 {
-	while (c->registered > 0)
-		os_poller_remove(c->worker->poller, &c->obj[--c->registered]);
+	struct server_worker *w = c->worker;
+
+	c->is_ready = 1;
+	w->n_ready++;
+	c->ready_next = NULL;
+	*w->ready_tail = c;
+	w->ready_tail = &c->ready_next;
 }
 
-static int same_object(const via_waitobj *a, const via_waitobj *b)
+static void not_ready(struct server_conn *c)
 {
-	return a->kind == b->kind && a->handle == b->handle;
-}
+	struct server_worker *w = c->worker;
+	struct server_conn **at = &w->ready;
 
-/* Makes the poller know exactly objs[0..n). */
-static via_rc register_objects(struct server_conn *c, const via_waitobj *objs, int n)
-{
-	os_poller *p = c->worker->poller;
-	int i;
-
-	if (c->registered != n || !same_object(&c->obj[0], &objs[0]) || (n == 2 && !same_object(&c->obj[1], &objs[1])))
-		unregister(c);
-	for (i = 0; i < n; i++) {
-		via_rc rc = VIA_OK;
-
-		if (i >= c->registered)
-			rc = os_poller_add(p, &objs[i], c);
-		else if (c->obj[i].fd_events != objs[i].fd_events)
-			rc = os_poller_modify(p, &objs[i], c);
-		if (rc != VIA_OK)
-			return rc;
-		c->obj[i] = objs[i];
-		if (i >= c->registered)
-			c->registered = i + 1;
-	}
-	return VIA_OK;
-}
-
-static void disarm(struct server_conn *c)
-{
-	if (c->armed == 0)
+	if (c->is_ready == 0)
 		return;
-	via_session_disarm(c->s, c->armed_events);
-	if (c->registered == 2)
-		c->s->base->ops->disarm(c->s->base, VIA_EV_RX);
-	c->armed = 0;
-}
-
-/* VIA_OK: the conn can be slept on. VIA_BUSY: look again. Else it is of no more use. */
-static via_rc arm(struct server_conn *c)
-{
-	via_waitobj objs[2];
-	via_rc n, rc;
-
-	c->armed_events = c->out_waiting != 0 || (c->up == 0 && c->s->phase == PHASE_ACK_OUT) ? VIA_EV_TX : VIA_EV_RX;
-	n = session_wait_set(c->s, c->armed_events, objs);
-	if (n < 0)
-		return n;
-	c->armed = 1;
-	rc = register_objects(c, objs, n);
-	if (rc != VIA_OK)
-		disarm(c);
-	return rc;
+	while (*at != c)
+		at = &(*at)->ready_next;
+	*at = c->ready_next;
+	if (w->ready_tail == &c->ready_next)
+		w->ready_tail = at;
+	c->is_ready = 0;
+	w->n_ready--;
 }
 
 void worker_forget(struct server_conn *c)
 {
-	disarm(c);
-	unregister(c);
+	watch_stop(c);
+	not_ready(c);
 	if (c->is_hot != 0)
 		cool(c);
 	if (c->up == 0)
@@ -182,7 +148,6 @@ void worker_adopt(struct server_worker *w, struct server_conn *c)
 {
 	c->worker = w;
 	list_add(&w->conns, c);
-	atomic_fetch_add(&w->n_conns, 1);
 }
 
 void worker_adopt_zombie(struct server_conn *c)
@@ -236,21 +201,34 @@ static int pump(struct server_conn *c, uint32_t *served)
 	return was_up != 0 || c->up == 0 || accept_hand_over(c) == 0;
 }
 
-/* Everything there is to do for a conn now, then hot or armed. slept: it was an event that brought us here. */
+static void cannot_wait(struct server_conn *c, via_rc rc)
+{
+	if (rc != VIA_CLOSED && rc != VIA_RESET)
+		reg_log(c->worker->server->reg, VIA_LOG_WARN, "core", "%s with %s: cannot be waited on: %s", c->s->what,
+			conn_peer(c), via_error());
+	conn_close(c);
+}
+
+/* A turn of a conn: what there is to do for it, then hot, armed or ready. slept: an event brought us here. */
 void worker_serve(struct server_conn *c, int slept)
 {
 	struct server_worker *w = c->worker;
 	uint32_t served;
 	via_rc rc;
+	int i;
 
 	if (c->closed != 0)
 		return;
-	disarm(c);
-	do {
+	watch_pause(c);
+	not_ready(c);
+	for (i = 0; i < MAX_LOOKS; i++) {
 		if (!pump(c, &served))
 			return;
 		if (c->busy != 0) {
-			unregister(c); /* level-triggered: nothing of it may wake us until the answer is there */
+			c->busy_round = w->round;
+			if (c->is_hot != 0)
+				cool(c);
+			watch_end(c);
 			return;
 		}
 		if (served != 0 && c->up != 0) {
@@ -259,12 +237,34 @@ void worker_serve(struct server_conn *c, int slept)
 				return;
 		}
 		slept = 0;
-		rc = arm(c);
-	} while (rc == VIA_BUSY);
-	if (rc == VIA_OK)
-		return;
-	reg_log(w->server->reg, VIA_LOG_WARN, "core", "%s: cannot be waited on: %s", c->s->what, via_error());
-	conn_close(c);
+		rc = served == CONN_BURST ? VIA_BUSY : watch_start(c);
+		if (rc == VIA_OK)
+			return;
+		if (served == CONN_BURST)
+			break;
+		if (rc != VIA_BUSY) {
+			cannot_wait(c, rc);
+			return;
+		}
+	}
+	make_ready(c);
+}
+
+static void serve_ready(struct server_worker *w)
+{
+	uint32_t n; /* those that are in the list now */
+
+	for (n = w->n_ready; n > 0 && w->ready != NULL; n--)
+		worker_serve(w->ready, 0);
+}
+
+/* The last turn of a conn: what has come is answered, what then is idle closed. */
+static void drain_conn(struct server_conn *c)
+{
+	if (c->up != 0)
+		worker_serve(c, 0);
+	if (c->closed == 0 && c->busy == 0 && c->out_waiting == 0 && c->lingering == 0)
+		conn_close(c);
 }
 
 static void process_inbox(struct server_worker *w)
@@ -276,7 +276,10 @@ static void process_inbox(struct server_worker *w)
 
 		if (c->busy == 0) { /* a session that came up on another worker */
 			worker_adopt(w, c);
-			worker_serve(c, 0);
+			if (w->draining != 0)
+				drain_conn(c);
+			else
+				worker_serve(c, 0);
 		} else {
 			if (c->zombie != 0)
 				list_remove(&w->zombies, c);
@@ -299,8 +302,10 @@ static void expire(struct server_conn *c)
 		worker_serve(c, 0); /* the handshake finds its own deadline passed */
 		return;
 	}
-	if (reg_logs(c->worker->server->reg, VIA_LOG_INFO) && c->lingering == 0)
-		reg_log(c->worker->server->reg, VIA_LOG_INFO, "core", "%s: closed: the peer took too long", c->s->what);
+	if (c->lingering == 0)
+		reg_log(c->worker->server->reg, VIA_LOG_INFO, "core", "%s with %s: closed: %s took longer than %u ms",
+			c->s->what, conn_peer(c), c->out_waiting != 0 ? "taking its answer" : "the rest of a message",
+			c->worker->server->options.send_timeout_ms);
 	conn_close(c);
 }
 
@@ -326,6 +331,24 @@ static void run_timers(struct server_worker *w)
 
 /* -- loop ------------------------------------------------------------------------------------------------------------ */
 
+/* A peer that is gone while its message is being answered. */
+static void peer_left(struct server_conn *c)
+{
+	reg_log(c->worker->server->reg, VIA_LOG_INFO, "core", "%s with %s: the peer left during a call", c->s->what,
+		conn_peer(c));
+	conn_close(c);
+}
+
+static void conn_event(struct server_worker *w, struct server_conn *c)
+{
+	if (c->closed != 0 || c->zombie != 0)
+		return;
+	if (c->busy == 0)
+		worker_serve(c, 1);
+	else if (c->busy_round != w->round)
+		peer_left(c);
+}
+
 static void handle_events(struct server_worker *w, const os_event *ev, via_rc n)
 {
 	via_rc i;
@@ -336,8 +359,9 @@ static void handle_events(struct server_worker *w, const os_event *ev, via_rc n)
 		if (kind == KEY_LISTENER)
 			accept_ready((struct server_endpoint *)ev[i].key);
 		else if (kind == KEY_CONN)
-			worker_serve((struct server_conn *)ev[i].key, 1);
+			conn_event(w, (struct server_conn *)ev[i].key);
 	}
+	w->round++;
 	bury(w);
 }
 
@@ -376,10 +400,10 @@ static void spin(struct server_worker *w)
 {
 	uint32_t rounds = 0;
 
-	if (w->n_hot == 0 || wait_spin_enter() == 0)
+	if (w->n_hot == 0 || w->n_ready != 0 || wait_spin_enter() == 0)
 		return;
 	while (w->n_hot != 0 && spin_over_hot(w, os_now() + w->budget) != 0) {
-		if (atomic_load(&w->inbox_flag) != 0)
+		if (atomic_load(&w->inbox_flag) != 0 || w->n_ready != 0)
 			break;
 		if (++rounds % POLL_EVERY == 0) { /* a busy conversation must not starve the others */
 			look_at_others(w);
@@ -389,15 +413,16 @@ static void spin(struct server_worker *w)
 	wait_spin_leave();
 }
 
+/* Each hot conn is armed or gets a turn, which may leave it hot. */
 static void arm_hot(struct server_worker *w)
 {
-	while (w->n_hot != 0) {
-		struct server_conn *c = w->hot[w->n_hot - 1];
-		via_rc rc;
+	uint32_t n;
+
+	for (n = w->n_hot; n > 0 && w->n_hot != 0; n--) {
+		struct server_conn *c = w->hot[0];
 
 		cool(c);
-		rc = arm(c);
-		if (rc != VIA_OK)
+		if (watch_start(c) != VIA_OK)
 			worker_serve(c, 0);
 	}
 }
@@ -408,13 +433,8 @@ static void start_draining(struct server_worker *w)
 
 	w->draining = 1;
 	for (c = w->conns; c != NULL; c = next) {
-		uint32_t served;
-
 		next = c->next;
-		if (c->up != 0 && pump(c, &served) == 0)
-			continue;
-		if (c->busy == 0 && c->out_waiting == 0)
-			conn_close(c);
+		drain_conn(c);
 	}
 	accept_stop(w);
 }
@@ -423,6 +443,11 @@ static void close_all(struct server_worker *w)
 {
 	while (w->conns != NULL)
 		conn_close(w->conns);
+}
+
+static via_time sleep_until(const struct server_worker *w)
+{
+	return w->n_ready != 0 || w->n_hot != 0 ? VIA_POLL : w->next_deadline;
 }
 
 void worker_main(void *arg)
@@ -446,12 +471,13 @@ void worker_main(void *arg)
 			if (atomic_load(&s->n_conns) == 0)
 				break;
 		}
+		serve_ready(w);
 		spin(w);
 		if (atomic_load(&w->inbox_flag) != 0)
 			continue;
 		arm_hot(w);
 		run_timers(w);
-		handle_events(w, ev, os_poller_wait(w->poller, ev, MAX_EVENTS, w->next_deadline));
+		handle_events(w, ev, os_poller_wait(w->poller, ev, MAX_EVENTS, sleep_until(w)));
 	}
 	bury(w);
 }
@@ -466,6 +492,7 @@ via_rc worker_open(via_server *s, struct server_worker *w)
 	w->kind = KEY_WAKER;
 	w->server = s;
 	w->next_deadline = VIA_FOREVER;
+	w->ready_tail = &w->ready;
 	rc = os_poller_open(s->env, &w->poller);
 	if (rc != VIA_OK)
 		return rc;

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * core/server/watch.c - what a worker's poller knows of a conn: its objects, armed or not.            */
+#include "server.h"
+
+static void unregister(struct server_conn *c)
+{
+	while (c->registered > 0)
+		os_poller_remove(c->worker->poller, &c->obj[--c->registered]);
+}
+
+static int same_object(const via_waitobj *a, const via_waitobj *b)
+{
+	return a->kind == b->kind && a->handle == b->handle;
+}
+
+/* Makes the poller know exactly objs[0..n). */
+static via_rc register_objects(struct server_conn *c, const via_waitobj *objs, int n)
+{
+	os_poller *p = c->worker->poller;
+	int i;
+
+	if (c->registered != n || !same_object(&c->obj[0], &objs[0]) || (n == 2 && !same_object(&c->obj[1], &objs[1])))
+		unregister(c);
+	for (i = 0; i < n; i++) {
+		via_rc rc = VIA_OK;
+
+		if (i >= c->registered)
+			rc = os_poller_add(p, &objs[i], c);
+		else if (c->obj[i].fd_events != objs[i].fd_events)
+			rc = os_poller_modify(p, &objs[i], c);
+		if (rc != VIA_OK)
+			return rc;
+		c->obj[i] = objs[i];
+		if (i >= c->registered)
+			c->registered = i + 1;
+	}
+	return VIA_OK;
+}
+
+void watch_pause(struct server_conn *c)
+{
+	if (c->armed == 0)
+		return;
+	via_session_disarm(c->s, c->armed_events);
+	if (c->registered == 2)
+		c->s->base->ops->disarm(c->s->base, VIA_EV_RX);
+	c->armed = 0;
+}
+
+/* The session has ended, only its link is still listened to. */
+static via_rc linger_wait_set(struct server_conn *c, via_waitobj objs[2])
+{
+	via_link *l = c->s->data;
+	via_rc rc;
+
+	objs[0].struct_size = sizeof objs[0];
+	rc = l->ops->arm(l, VIA_EV_RX, &objs[0]);
+	return rc == VIA_OK ? 1 : rc;
+}
+
+/* VIA_OK: the conn can be slept on. VIA_BUSY: look again. Else it is of no more use. */
+via_rc watch_start(struct server_conn *c)
+{
+	via_waitobj objs[2];
+	via_rc n, rc;
+
+	c->armed_events = c->out_waiting != 0 || (c->up == 0 && c->s->phase == PHASE_ACK_OUT) ? VIA_EV_TX : VIA_EV_RX;
+	n = c->lingering != 0 ? linger_wait_set(c, objs) : session_wait_set(c->s, c->armed_events, objs);
+	if (n < 0)
+		return n;
+	c->armed = 1;
+	rc = register_objects(c, objs, n);
+	if (rc != VIA_OK)
+		watch_pause(c);
+	return rc;
+}
+
+void watch_stop(struct server_conn *c)
+{
+	watch_pause(c);
+	unregister(c);
+}
+
+/* While its message is being answered only the end of the peer may wake us: a descriptor that is asked for
+ * nothing still reports it. Other kinds of objects cannot tell, and keep quiet. */
+void watch_end(struct server_conn *c)
+{
+	struct server_worker *w = c->worker;
+	via_link *base = c->s->base;
+	via_waitobj obj = {.struct_size = sizeof obj};
+
+	unregister(c);
+	if (base->ops->arm(base, VIA_EV_RX, &obj) != VIA_OK)
+		return;
+	base->ops->disarm(base, VIA_EV_RX);
+	obj.fd_events = 0;
+	if (obj.kind != VIA_WAIT_FD || os_poller_add(w->poller, &obj, c) != VIA_OK)
+		return;
+	c->obj[0] = obj;
+	c->registered = 1;
+}
