@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bench/bench.h - what the benchmarks share: failing, medians, a server in a process of its own.     */
+ * bench/bench.h - what the benchmarks share: failing, medians, a server in a process of its own. */
 #ifndef VIA_BENCH_H
 #define VIA_BENCH_H
 #include <stdint.h>
@@ -93,7 +93,8 @@ static inline void bench_server_stop(bench_server *b)
 	int status;
 
 	close(b->stop);
-	if (waitpid(b->pid, &status, 0) != b->pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+	if (waitpid(b->pid, &status, 0) != b->pid || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) != 0) {
 		fprintf(stderr, "the server did not end well\n");
 		exit(1);
 	}

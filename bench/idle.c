@@ -1,9 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0
- * bench/idle.c - what an idle server with idle sessions costs: context switches of all its threads.
+/* bench/idle.c - what an idle server with idle sessions costs: context switches of all its threads.
  *
  * usage: bench_idle MODULE_PATH RUN_DIR [SESSIONS [SECONDS]]
  *
- * Exit status 1 unless the count is zero once the handshakes' deadlines are through.                  */
+ * Exit status 1 unless the count is zero once the handshakes' deadlines are through. */
 #include "bench.h"
 #include <dirent.h>
 #include <string.h>
@@ -71,7 +70,8 @@ int main(int argc, char **argv)
 	r = bench_registry(argv[1]);
 	s = calloc((size_t)n, sizeof(*s));
 	for (i = 0; s != NULL && i < n; i++)
-		bench_check(via_session_connect(r, &ep, NULL, via_deadline(5000000000u), &s[i]), "connect");
+		bench_check(via_session_connect(r, &ep, NULL, via_deadline(5000000000u), &s[i]),
+			    "connect");
 	wait_seconds(6); /* one second past the handshakes' deadlines */
 	before = switches(server.pid);
 	wait_seconds(seconds);

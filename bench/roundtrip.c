@@ -1,11 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0
- * bench/roundtrip.c - increment calls over the baseline against bare SEQPACKET round trips of the same size.
+/* bench/roundtrip.c - increment calls over the baseline against bare SEQPACKET round trips of the same size.
  *
  * usage: bench_roundtrip MODULE_PATH RUN_DIR [CALLS [ROUNDS]]
  *        bench_roundtrip --only MODULE_PATH RUN_DIR CALLS     ns of one call, nothing else
  *
  * Every round measures the three one after another, each between two processes; the ratios are taken
- * within a round and their median is reported. Every call's answer is checked.                       */
+ * within a round and their median is reported. Every call's answer is checked. */
 #include "bench.h"
 #include <errno.h>
 #include <string.h>
@@ -55,8 +54,8 @@ static double raw_roundtrip(int flags, long calls)
 	t0 = via_now();
 	for (i = 0; i < calls; i++) {
 		memcpy(out, &i, sizeof i);
-		if (send(fd[0], out, RECORD, MSG_NOSIGNAL) != RECORD || receive(fd[0], in, flags) != RECORD ||
-		    memcmp(in, out, RECORD) != 0)
+		if (send(fd[0], out, RECORD, MSG_NOSIGNAL) != RECORD ||
+		    receive(fd[0], in, flags) != RECORD || memcmp(in, out, RECORD) != 0)
 			exit(1);
 	}
 	t0 = via_now() - t0;
@@ -91,7 +90,9 @@ static double via_roundtrip(const char *modules, const char *run_dir, long calls
 	via_time t0;
 	long i;
 
-	o.endpoint = (via_endpoint){.struct_size = sizeof o.endpoint, .service = "increment", .run_dir = run_dir};
+	o.endpoint = (via_endpoint){.struct_size = sizeof o.endpoint,
+				    .service = "increment",
+				    .run_dir = run_dir};
 	bench_check(via_client_open(r, &o, &c), "client");
 	bench_check(via_client_refresh(c, via_deadline(5000000000u)), "connect");
 	call(c, &value); /* loads the service */
@@ -109,7 +110,8 @@ int main(int argc, char **argv)
 {
 	long calls = argc > 3 ? atol(argv[3]) : 20000;
 	int rounds = argc > 4 ? atoi(argv[4]) : 9;
-	double polled[MAX_ROUNDS], blocking[MAX_ROUNDS], via[MAX_ROUNDS], to_polled[MAX_ROUNDS], to_blocking[MAX_ROUNDS];
+	double polled[MAX_ROUNDS], blocking[MAX_ROUNDS], via[MAX_ROUNDS], to_polled[MAX_ROUNDS],
+		to_blocking[MAX_ROUNDS];
 	int i;
 
 	if (argc == 5 && strcmp(argv[1], "--only") == 0) {
@@ -127,10 +129,12 @@ int main(int argc, char **argv)
 		to_polled[i] = via[i] / polled[i];
 		to_blocking[i] = blocking[i] / via[i];
 	}
-	printf("increment over the baseline / raw busy-polled SEQPACKET round trip: %.2f\n", bench_median(to_polled, rounds));
+	printf("increment over the baseline / raw busy-polled SEQPACKET round trip: %.2f\n",
+	       bench_median(to_polled, rounds));
 	printf("raw blocking SEQPACKET round trip / increment over the baseline:    %.2f\n",
 	       bench_median(to_blocking, rounds));
-	printf("medians of %d rounds of %ld calls: polled %.2f us, increment %.2f us, blocking %.2f us\n", rounds, calls,
-	       bench_median(polled, rounds) / 1e3, bench_median(via, rounds) / 1e3, bench_median(blocking, rounds) / 1e3);
+	printf("medians of %d rounds of %ld calls: polled %.2f us, increment %.2f us, blocking %.2f us\n",
+	       rounds, calls, bench_median(polled, rounds) / 1e3, bench_median(via, rounds) / 1e3,
+	       bench_median(blocking, rounds) / 1e3);
 	return 0;
 }

@@ -1,10 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0
- * bench/scan.c - how long a registry takes to look at a directory of module files.
+/* bench/scan.c - how long a registry takes to look at a directory of module files.
  *
  * usage: bench_scan DIRECTORY [ROUNDS]
  *
  * The directory holds copies of modules; the comparison in the same run is opening, reading 4 KiB of and
- * closing each of the same files.                                                                    */
+ * closing each of the same files. */
 #include "bench.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -63,7 +62,7 @@ int main(int argc, char **argv)
 		via_registry_files(r, count_file, &files);
 		bench_check(via_registry_close(r), "close");
 	}
-	printf("registry over %d files: %.2f ms, open + read + close of the same files: %.2f ms (medians of %d rounds)\n", files,
-	       bench_median(scan, rounds) / 1e6, bench_median(bare, rounds) / 1e6, rounds);
+	printf("registry over %d files: %.2f ms, open + read + close of the same files: %.2f ms (medians of %d rounds)\n",
+	       files, bench_median(scan, rounds) / 1e6, bench_median(bare, rounds) / 1e6, rounds);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/vec.h - reads the golden vectors: tests/vectors/<folder>/<name>.hex, format in INDEX.md there.
  *
- * Needs nothing but libc and the macro VIA_TEST_VECTORS, the directory's path.                       */
+ * Needs nothing but libc and the macro VIA_TEST_VECTORS, the directory's path. */
 #ifndef VIA_TEST_VEC_H
 #define VIA_TEST_VEC_H
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 typedef struct vec {
 	uint8_t *data; /* exactly len bytes of heap, so that a sanitizer sees any read past them */
-	uint8_t *mask; /* 0xff: this byte counts, 0: a wildcard (`??`); wildcards read as 0       */
+	uint8_t *mask; /* 0xff: this byte counts, 0: a wildcard (`??`); wildcards read as 0 */
 	size_t len;
 	char name[128];
 } vec;
@@ -28,7 +28,7 @@ int vec_equal(const vec *v, const void *data, size_t len);
 long vec_difference(const vec *v, const void *data, size_t len);
 
 /* Calls fn with every vector's name (without .hex) in a folder, sorted, while it returns 0. Returns the
- * number of calls, or -1 with the reason in vec_error().                                            */
+ * number of calls, or -1 with the reason in vec_error(). */
 int vec_list(const char *folder, int (*fn)(void *arg, const char *name), void *arg);
 
 /* Whole text of a file below the directory ("INDEX.md"), NUL-terminated; free() it. NULL: vec_error(). */

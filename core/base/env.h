@@ -2,7 +2,7 @@
  * core/base/env.h - memory and the system-call gate of one registry, handed down to everything.
  *
  * An env is a via_hooks with every member but `deny` filled in. Nothing in the core calls malloc or
- * makes a system call that can fail without going through it, so that a test can fail the nth one.  */
+ * makes a system call that can fail without going through it, so that a test can fail the nth one. */
 #ifndef VIA_CORE_ENV_H
 #define VIA_CORE_ENV_H
 #include <viaduct/app/registry.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/base/err.h - the calling thread's error detail.                                              */
+ * core/base/err.h - the calling thread's error detail. */
 #ifndef VIA_CORE_ERR_H
 #define VIA_CORE_ERR_H
 #include <viaduct/app/base.h>
@@ -10,7 +10,8 @@ __attribute__((format(gnu_printf, 2, 3)))
 #elif defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-via_rc core_fail(via_rc rc, const char *fmt, ...);
+via_rc
+core_fail(via_rc rc, const char *fmt, ...);
 
 /* The same with ": <system message> (error N)" behind it. os_error: errno or GetLastError(). */
 #if defined(__MINGW32__)
@@ -18,7 +19,8 @@ __attribute__((format(gnu_printf, 3, 4)))
 #elif defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-via_rc core_fail_os(via_rc rc, int64_t os_error, const char *fmt, ...);
+via_rc
+core_fail_os(via_rc rc, int64_t os_error, const char *fmt, ...);
 
 /* Out of memory for `what`. */
 via_rc core_nomem(const char *what);

@@ -1,8 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/client/client.c - level 2: one service, blocking calls (docs/wire.md section 16).
+/* core/client/client.c - level 2: one service, blocking calls (docs/wire.md section 16).
  *
  * Threads: one at a time, except that abort may come from any. The lock protects only the session pointer
- * against an abort that looks at it while it is replaced.                                            */
+ * against an abort that looks at it while it is replaced. */
 #include "../session/session.h"
 #include <string.h>
 #include <viaduct/app/client.h>
@@ -29,41 +28,11 @@ struct via_client {
 
 /* -- life -------------------------------------------------------------------------------------------- */
 
-static char *copy_or_null(const core_env *e, const char *s, int *failed)
-{
-	char *c;
-
-	if (s == NULL)
-		return NULL;
-	c = env_strdup(e, s);
-	*failed |= c == NULL;
-	return c;
-}
-
-static via_rc copy_endpoint(const core_env *e, const via_endpoint *in, via_endpoint *out)
-{
-	via_rc rc = via_endpoint_check(in);
-	int failed = 0;
-
-	if (rc != VIA_OK)
-		return rc;
-	*out = (via_endpoint){.struct_size = sizeof *out,
-			      .service = copy_or_null(e, in->service, &failed),
-			      .run_dir = copy_or_null(e, in->run_dir, &failed),
-			      .transport = copy_or_null(e, in->transport, &failed),
-			      .config = copy_or_null(e, in->config, &failed),
-			      .auth_token = in->auth_token};
-	return failed != 0 ? core_nomem("client endpoint") : VIA_OK;
-}
-
 static void free_client(via_client *c)
 {
 	const core_env *e = c->env;
 
-	env_free(e, (char *)(uintptr_t)c->ep.service);
-	env_free(e, (char *)(uintptr_t)c->ep.run_dir);
-	env_free(e, (char *)(uintptr_t)c->ep.transport);
-	env_free(e, (char *)(uintptr_t)c->ep.config);
+	endpoint_free(e, &c->ep);
 	os_mutex_destroy(&c->lock);
 	env_free(e, c);
 }
@@ -82,10 +51,14 @@ via_rc via_client_open(via_registry *r, const via_client_options *options, via_c
 	c->reg = r;
 	c->env = e;
 	os_mutex_init(&c->lock);
-	c->call_timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : DEFAULT_CALL_MS;
-	rc = copy_endpoint(e, &options->endpoint, &c->ep);
+	c->call_timeout_ms =
+		options->call_timeout_ms != 0 ? options->call_timeout_ms : DEFAULT_CALL_MS;
+	rc = via_endpoint_check(&options->endpoint);
 	if (rc == VIA_OK)
-		rc = session_config_copy(options->config.struct_size == 0 ? NULL : &options->config, &c->config);
+		rc = endpoint_copy(e, &options->endpoint, &c->ep);
+	if (rc == VIA_OK)
+		rc = session_config_copy(options->config.struct_size == 0 ? NULL : &options->config,
+					 &c->config);
 	if (rc == VIA_OK)
 		rc = os_waker_open(e, &c->waker);
 	if (rc != VIA_OK) {
@@ -172,12 +145,15 @@ static via_client_state state_after(via_rc rc, uint16_t status)
 
 /* -- connecting --------------------------------------------------------------------------------------------- */
 
-static via_rc connect_once(via_client *c, const via_session_config *config, const candidates *failed, via_time deadline)
+static via_rc connect_once(via_client *c, const via_session_config *config,
+			   const candidates *failed, via_time deadline)
 {
 	via_session *s;
 	via_rc rc;
 
-	set_session(c, NULL); /* its place at the server is free again, and its failure is not this one's */
+	set_session(
+		c,
+		NULL); /* its place at the server is free again, and its failure is not this one's */
 	rc = session_start_until(c->reg, &c->ep, config, c->waker, deadline, &s);
 	if (rc != VIA_OK) {
 		set_state(c, state_after(rc, VIA_STATUS_OK));
@@ -204,7 +180,8 @@ via_rc via_client_refresh(via_client *c, via_time deadline)
 	set_state(c, VIA_CLIENT_CONNECTING);
 	do
 		rc = connect_once(c, &config, &failed, deadline);
-	while (rc != VIA_OK && c->session != NULL && session_fallback(c->session, &config, &failed) != 0);
+	while (rc != VIA_OK && c->session != NULL &&
+	       session_fallback(c->session, &config, &failed) != 0);
 	if (rc == VIA_OK)
 		c->stats.connects++;
 	else
@@ -226,15 +203,21 @@ static via_rc check_reply(const via_client *c, const via_request *q, uint32_t it
 	const via_message *m = &c->reply;
 
 	if (m->code != q->method)
-		return core_fail(VIA_PROTO, "answer's method code: expected %u, found %u", q->method, m->code);
+		return core_fail(VIA_PROTO, "answer's method code: expected %u, found %u",
+				 q->method, m->code);
 	if (m->status != VIA_STATUS_OK)
-		return core_fail(VIA_REFUSED, "the server answered %s", via_wire_status_name(m->status));
+		return core_fail(VIA_REFUSED, "the server answered %s",
+				 via_wire_status_name(m->status));
 	if ((q->flags & VIA_WIRE_FLAG_BATCH) == 0)
 		return VIA_OK;
 	if (m->item_count != items)
-		return core_fail(VIA_PROTO, "answer's item_count: expected %u, found %u", items, m->item_count);
-	if (items > 1 && (m->flags & VIA_WIRE_FLAG_BATCH) == 0) /* then nobody has looked at its directory */
-		return core_fail(VIA_PROTO, "answer to a batch of %u: expected flag BATCH, found 0x%x", items, m->flags);
+		return core_fail(VIA_PROTO, "answer's item_count: expected %u, found %u", items,
+				 m->item_count);
+	if (items > 1 &&
+	    (m->flags & VIA_WIRE_FLAG_BATCH) == 0) /* then nobody has looked at its directory */
+		return core_fail(VIA_PROTO,
+				 "answer to a batch of %u: expected flag BATCH, found 0x%x", items,
+				 m->flags);
 	return VIA_OK;
 }
 
@@ -242,15 +225,17 @@ static via_rc exchange(via_client *c, const via_message *m, via_time deadline)
 {
 	via_rc rc = via_session_send_wait(c->session, m, deadline);
 
-	if ((rc == VIA_TOOBIG || rc == VIA_LIMIT || rc == VIA_INVAL || rc == VIA_NOMEM || rc == VIA_EXISTS) &&
+	if ((rc == VIA_TOOBIG || rc == VIA_LIMIT || rc == VIA_INVAL || rc == VIA_NOMEM ||
+	     rc == VIA_EXISTS) &&
 	    atomic_load(&c->session->tx.fail) == VIA_OK)
 		return rc; /* nothing was sent */
 	if (rc == VIA_OK)
 		rc = via_session_recv_wait(c->session, &c->reply, deadline);
-	if (rc == VIA_OK && c->reply.id != m->id) { /* ids of earlier calls were given up with their session */
+	if (rc == VIA_OK &&
+	    c->reply.id != m->id) { /* ids of earlier calls were given up with their session */
 		via_session_release(c->session, &c->reply);
-		rc = core_fail(VIA_PROTO, "answer's message_id: expected %llu, found %llu", (unsigned long long)m->id,
-			       (unsigned long long)c->reply.id);
+		rc = core_fail(VIA_PROTO, "answer's message_id: expected %llu, found %llu",
+			       (unsigned long long)m->id, (unsigned long long)c->reply.id);
 	}
 	if (rc != VIA_OK)
 		return broken(c, rc);
@@ -263,7 +248,8 @@ static via_rc can_call(via_client *c)
 	if (atomic_load(&c->aborted) != 0)
 		return core_fail(VIA_ABORTED, "via_client_abort() was called");
 	if (!via_client_is_ready(c))
-		return core_fail(VIA_STATE, "the client is %s, not READY", via_client_state_name(via_client_get_state(c)));
+		return core_fail(VIA_STATE, "the client is %s, not READY",
+				 via_client_state_name(via_client_get_state(c)));
 	release_reply(c);
 	return VIA_OK;
 }
@@ -284,7 +270,8 @@ static via_rc take_reply(via_client *c, const via_request *q, uint32_t items, vi
 	return rc;
 }
 
-via_rc via_client_call(via_client *c, const via_request *request, via_time deadline, via_reply *reply)
+via_rc via_client_call(via_client *c, const via_request *request, via_time deadline,
+		       via_reply *reply)
 {
 	uint32_t items = request->item_count != 0 ? request->item_count : 1;
 	via_message m = {.kind = VIA_WIRE_REQUEST,

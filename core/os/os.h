@@ -3,7 +3,7 @@
  *
  * core/os/posix and core/os/windows implement it, nothing else in the core includes a system header.
  * Functions that return via_rc leave a detail through core_fail_os(). Functions that take a core_env
- * ask env_deny() with the call's name before each system call that can fail.                         */
+ * ask env_deny() with the call's name before each system call that can fail. */
 #ifndef VIA_CORE_OS_H
 #define VIA_CORE_OS_H
 #include "../base/env.h"
@@ -11,8 +11,8 @@
 
 /* -- time and processors ----------------------------------------------------------------------- */
 
-via_time os_now(void);                 /* monotonic, ns; async-signal-safe */
-uint32_t os_usable_cpus(void);         /* by affinity and cgroup / job quota, at least 1 */
+via_time os_now(void);         /* monotonic, ns; async-signal-safe */
+uint32_t os_usable_cpus(void); /* by affinity and cgroup / job quota, at least 1 */
 uint64_t os_process_id(void);
 
 static inline void os_cpu_relax(void)
@@ -26,14 +26,18 @@ static inline void os_cpu_relax(void)
 
 /* -- locks and threads -------------------------------------------------------------------------- */
 
-typedef struct os_mutex { void *opaque[8]; } os_mutex; /* pthread_mutex_t or SRWLOCK in place */
-typedef struct os_cond { void *opaque[8]; } os_cond;
+typedef struct os_mutex {
+	void *opaque[8];
+} os_mutex; /* pthread_mutex_t or SRWLOCK in place */
+typedef struct os_cond {
+	void *opaque[8];
+} os_cond;
 
 void os_mutex_init(os_mutex *m);
 void os_mutex_destroy(os_mutex *m);
 void os_mutex_lock(os_mutex *m);
 void os_mutex_unlock(os_mutex *m);
-void os_cond_init(os_cond *c);         /* monotonic clock */
+void os_cond_init(os_cond *c); /* monotonic clock */
 void os_cond_destroy(os_cond *c);
 void os_cond_wait(os_cond *c, os_mutex *m);
 int os_cond_wait_until(os_cond *c, os_mutex *m, via_time deadline); /* 0 when the deadline passed */
@@ -42,7 +46,8 @@ void os_cond_broadcast(os_cond *c);
 
 typedef struct os_thread os_thread;
 /* Starts a joinable thread. All signals are blocked in it. name: at most 15 bytes are used. */
-via_rc os_thread_start(const core_env *e, const char *name, void (*fn)(void *), void *arg, os_thread **out);
+via_rc os_thread_start(const core_env *e, const char *name, void (*fn)(void *), void *arg,
+		       os_thread **out);
 void os_thread_join(const core_env *e, os_thread *t);
 
 /* -- sleeping ----------------------------------------------------------------------------------- */
@@ -51,21 +56,25 @@ void os_thread_join(const core_env *e, os_thread *t);
 typedef struct os_waker os_waker;
 via_rc os_waker_open(const core_env *e, os_waker **out);
 void os_waker_close(const core_env *e, os_waker *w);
-void os_waker_set(os_waker *w);        /* any thread; never fails, never blocks */
+void os_waker_set(os_waker *w); /* any thread; never fails, never blocks */
 void os_waker_clear(os_waker *w);
 void os_waker_object(const os_waker *w, via_waitobj *out);
 
 /* Sleeps until one of n objects is ready or the deadline passes. *ready gets a bit for each ready
  * object (n <= 32; 0 just sleeps). FD and WIN objects; WORD is VIA_NOTSUP. VIA_OK, VIA_TIMEOUT, VIA_IO. */
-via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time deadline, uint32_t *ready);
+via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time deadline,
+	       uint32_t *ready);
 
 /* Many objects, each with a key. One thread waits; add, modify and remove come from that thread too. */
 typedef struct os_poller os_poller;
-typedef struct os_event { void *key; } os_event;
+typedef struct os_event {
+	void *key;
+} os_event;
 via_rc os_poller_open(const core_env *e, os_poller **out);
 void os_poller_close(os_poller *p);
-via_rc os_poller_add(os_poller *p, const via_waitobj *obj, void *key);    /* level-triggered */
-via_rc os_poller_modify(os_poller *p, const via_waitobj *obj, void *key); /* other fd_events; 0: none */
+via_rc os_poller_add(os_poller *p, const via_waitobj *obj, void *key); /* level-triggered */
+via_rc os_poller_modify(os_poller *p, const via_waitobj *obj,
+			void *key); /* other fd_events; 0: none */
 void os_poller_remove(os_poller *p, const via_waitobj *obj);
 /* Number of events (0 after the deadline), or VIA_IO. VIA_POLL looks without sleeping. */
 via_rc os_poller_wait(os_poller *p, os_event *out, uint32_t cap, via_time deadline);
@@ -98,14 +107,15 @@ via_rc os_default_module_dir(char *buf, uint32_t cap);
 
 int os_path_is_absolute(const char *path);
 /* Calls fn for every entry of a directory but "." and "..", in no order. VIA_NOTFOUND: no such directory. */
-via_rc os_dir_list(const core_env *e, const char *dir, via_rc (*fn)(void *arg, const char *name), void *arg);
+via_rc os_dir_list(const core_env *e, const char *dir, via_rc (*fn)(void *arg, const char *name),
+		   void *arg);
 
-typedef struct os_file os_file;        /* read only */
-typedef struct os_file_id {            /* tells whether a path still names what it named */
+typedef struct os_file os_file; /* read only */
+typedef struct os_file_id {     /* tells whether a path still names what it named */
 	uint64_t device, inode, size, mtime_ns;
 } os_file_id;
 /* Opens a regular file for reading, following no link in its last component. VIA_NOTFOUND, VIA_PERM,
- * VIA_INVAL (not a regular file; the detail says what it is), VIA_IO.                                */
+ * VIA_INVAL (not a regular file; the detail says what it is), VIA_IO. */
 via_rc os_file_open(const core_env *e, const char *path, os_file **out);
 void os_file_close(os_file *f);
 void os_file_identity(const os_file *f, os_file_id *out);
@@ -113,7 +123,7 @@ void os_file_identity(const os_file *f, os_file_id *out);
 via_rc os_file_read(os_file *f, uint64_t offset, void *buf, uint64_t len);
 /* The trust gate: owner root or this user, file and every directory above it not writable by others
  * (a sticky directory is fine as a parent). VIA_PERM with a sentence that says what was expected and
- * found.                                                                                             */
+ * found. */
 via_rc os_file_trusted(os_file *f, const char *path);
 /* Identity of a path without opening it: used to see whether a directory changed. */
 via_rc os_path_id(const char *path, os_file_id *out);
@@ -122,8 +132,9 @@ via_rc os_path_id(const char *path, os_file_id *out);
 
 typedef struct os_image os_image;
 /* A private copy of f (or, with direct, the file itself) that can be read and then mapped: nothing that
- * happens to the file afterwards can change it. label: unique per load, for debuggers.              */
-via_rc os_image_open(const core_env *e, os_file *f, const char *path, const char *label, int direct, os_image **out);
+ * happens to the file afterwards can change it. label: unique per load, for debuggers. */
+via_rc os_image_open(const core_env *e, os_file *f, const char *path, const char *label, int direct,
+		     os_image **out);
 via_rc os_image_read(os_image *i, uint64_t offset, void *buf, uint64_t len);
 uint64_t os_image_size(const os_image *i);
 /* Maps it, resolving everything now, exporting nothing to others. VIA_EABI with the loader's message. */

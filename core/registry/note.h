@@ -19,7 +19,7 @@ enum { NOTE_SCORE = 1, NOTE_CODECS = 2 };
 
 typedef struct note_component {
 	via_provided p;
-	uint32_t stated;    /* NOTE_* */
+	uint32_t stated; /* NOTE_* */
 } note_component;
 
 typedef struct note_requirement {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/registry/registry.h - what the rest of the core uses of the registry.                        */
+ * core/registry/registry.h - what the rest of the core uses of the registry. */
 #ifndef VIA_CORE_REGISTRY_H
 #define VIA_CORE_REGISTRY_H
 #include "../base/env.h"
@@ -19,7 +19,7 @@ __attribute__((format(printf, 4, 5)))
 void reg_log(via_registry *r, int32_t level, const char *origin, const char *fmt, ...);
 
 /* Pins: an object that holds a module generation. `what` (static or living as long as the pin) names the
- * holder in a refused unload. Pins are counted and listed; taking one never fails.                   */
+ * holder in a refused unload. Pins are counted and listed; taking one never fails. */
 typedef struct reg_pin {
 	struct reg_pin *next, *prev;
 	void *generation;
@@ -39,11 +39,11 @@ void reg_ctl_lock(via_registry *r, const via_ref *ref);
 void reg_ctl_unlock(via_registry *r, const via_ref *ref);
 
 /* Transports in the index, without loading. Calls fn for each, best score first; stops when fn returns
- * non-zero and returns that. The info is borrowed for the call; fn must not call the registry.      */
+ * non-zero and returns that. The info is borrowed for the call; fn must not call the registry. */
 int reg_transports(via_registry *r, int (*fn)(void *arg, const via_provided *t), void *arg);
 
 /* The best component serving a profile bit in a role (VIA_ROLE_UPGRADE), loaded. VIA_NOTFOUND with the
- * reason. The ref also carries the component id through reg_ref_id().                               */
+ * reason. The ref also carries the component id through reg_ref_id(). */
 via_rc reg_acquire_profile(via_registry *r, uint32_t profile, uint32_t role, via_ref *out);
 /* The best baseline with a score above 0 whose probe() agrees. */
 via_rc reg_acquire_baseline(via_registry *r, via_ref *out);
@@ -54,7 +54,8 @@ const char *reg_ref_id(const via_ref *ref); /* component id; lives as long as th
 struct pending_table;
 via_rc pending_open(const core_env *e, struct pending_table **out);
 void pending_close(struct pending_table *t);
-void pending_reply(struct pending_table *t, uint64_t token, via_rc rc, const void *response, uint64_t len);
+void pending_reply(struct pending_table *t, uint64_t token, via_rc rc, const void *response,
+		   uint64_t len);
 struct pending_table *reg_pending(via_registry *r);
 
 #endif

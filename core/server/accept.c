@@ -1,8 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/server/accept.c - listeners of a worker, new conns, admission, spreading over the workers.
+/* core/server/accept.c - listeners of a worker, new conns, admission, spreading over the workers.
  *
  * Handshakes stay with the worker of their listener; a session that is up moves to the worker that has
- * the fewest. When too many handshakes are under way the oldest makes room.                          */
+ * the fewest. When too many handshakes are under way the oldest makes room. */
 #include "server.h"
 
 enum { MAX_HANDSHAKES = 256, ACCEPT_BURST = 64 };
@@ -32,8 +31,9 @@ static void evict_oldest(struct server_worker *w)
 			oldest = c;
 	if (oldest == NULL)
 		return;
-	reg_log(w->server->reg, VIA_LOG_INFO, "core", "%s: closed: the oldest of %d unfinished handshakes makes room",
-		oldest->s->what, MAX_HANDSHAKES);
+	reg_log(w->server->reg, VIA_LOG_INFO, "core",
+		"%s: closed: the oldest of %d unfinished handshakes makes room", oldest->s->what,
+		MAX_HANDSHAKES);
 	atomic_fetch_add(&w->server->handshakes_failed, 1);
 	conn_close(oldest);
 }
@@ -100,7 +100,8 @@ static via_rc accept_burst(struct server_endpoint *ep)
 		if (rc == VIA_OK || rc == VIA_CLOSED || rc == VIA_RESET)
 			continue;
 		if (rc != VIA_AGAIN) {
-			reg_log(reg, VIA_LOG_WARN, "core", "service %s: accepting pauses: %s", ep->ep.service, via_error());
+			reg_log(reg, VIA_LOG_WARN, "core", "service %s: accepting pauses: %s",
+				ep->ep.service, via_error());
 			pause_accepting(ep);
 		}
 		return rc;
@@ -132,7 +133,8 @@ void accept_ready(struct server_endpoint *ep)
 		}
 		if (rc == VIA_OK)
 			return;
-		reg_log(ep->server->reg, VIA_LOG_WARN, "core", "service %s: accepting pauses: %s", ep->ep.service, via_error());
+		reg_log(ep->server->reg, VIA_LOG_WARN, "core", "service %s: accepting pauses: %s",
+			ep->ep.service, via_error());
 		pause_accepting(ep);
 		return;
 	}
@@ -197,7 +199,8 @@ int accept_hand_over(struct server_conn *c)
 	if (atomic_load(&s->state) != SERVER_RUNNING)
 		return 0;
 	for (i = 0; i < s->n_workers; i++)
-		if (atomic_load(&s->workers[i].n_conns) + (&s->workers[i] != from) < atomic_load(&best->n_conns))
+		if (atomic_load(&s->workers[i].n_conns) + (&s->workers[i] != from) <
+		    atomic_load(&best->n_conns))
 			best = &s->workers[i];
 	if (best == from)
 		return 0;

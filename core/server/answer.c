@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/server/answer.c - one message through its service: binding, checking, batches, late answers.
+/* core/server/answer.c - one message through its service: binding, checking, batches, late answers.
  *
  * Threads: the conn's worker, or the pool thread that has the conn's message. docs/wire.md section 15. */
 #include "server.h"
@@ -15,8 +14,10 @@ static via_rc take_codecs(struct server_endpoint *ep)
 		via_rc rc;
 
 		if (ep->n_codecs == MAX_METHODS)
-			return core_fail(VIA_LIMIT, "service %s: expected at most %d codecs", ep->service->name, MAX_METHODS);
-		rc = via_registry_acquire(ep->server->reg, VIA_KIND_CODEC, *name, 0, &ep->codec_ref[ep->n_codecs]);
+			return core_fail(VIA_LIMIT, "service %s: expected at most %d codecs",
+					 ep->service->name, MAX_METHODS);
+		rc = via_registry_acquire(ep->server->reg, VIA_KIND_CODEC, *name, 0,
+					  &ep->codec_ref[ep->n_codecs]);
 		if (rc != VIA_OK)
 			return rc;
 		ep->n_codecs++;
@@ -41,7 +42,8 @@ static via_rc bind_locked(struct server_endpoint *ep)
 	via_rc rc = VIA_OK;
 
 	if (ep->service == NULL) {
-		rc = via_registry_acquire(reg, VIA_KIND_SERVICE, ep->ep.service, 0, &ep->service_ref);
+		rc = via_registry_acquire(reg, VIA_KIND_SERVICE, ep->ep.service, 0,
+					  &ep->service_ref);
 		if (rc != VIA_OK)
 			return rc;
 		ep->service = ep->service_ref.vtable;
@@ -66,8 +68,8 @@ static via_rc bind_endpoint(struct server_endpoint *ep)
 		if (rc == VIA_OK)
 			atomic_store_explicit(&ep->bound, 1, memory_order_release);
 		else
-			reg_log(ep->server->reg, VIA_LOG_ERROR, "core", "service %s cannot be loaded: %s", ep->ep.service,
-				via_error());
+			reg_log(ep->server->reg, VIA_LOG_ERROR, "core",
+				"service %s cannot be loaded: %s", ep->ep.service, via_error());
 	}
 	os_mutex_unlock(&ep->lock);
 	return rc;
@@ -117,8 +119,9 @@ static via_rc open_session(struct server_conn *c)
 		unlock_ctl(ep);
 	}
 	if (rc != VIA_OK)
-		reg_log(ep->server->reg, VIA_LOG_WARN, "core", "service %s refuses a session with %s: %s", ep->ep.service,
-			conn_peer(c), via_error()[0] != '\0' ? via_error() : via_rc_text(rc));
+		reg_log(ep->server->reg, VIA_LOG_WARN, "core",
+			"service %s refuses a session with %s: %s", ep->ep.service, conn_peer(c),
+			via_error()[0] != '\0' ? via_error() : via_rc_text(rc));
 	c->svc_open = rc == VIA_OK;
 	return rc;
 }
@@ -192,8 +195,8 @@ void answer_cancel(struct server_conn *c)
 
 /* -- calls --------------------------------------------------------------------------------------------------- */
 
-static via_rc call_service(struct server_conn *c, const void *req, uint32_t req_len, void *dst, uint64_t cap,
-			   uint64_t *len)
+static via_rc call_service(struct server_conn *c, const void *req, uint32_t req_len, void *dst,
+			   uint64_t cap, uint64_t *len)
 {
 	struct server_endpoint *ep = c->ep;
 	struct job *j = &c->job;
@@ -231,10 +234,12 @@ static via_rc call_service(struct server_conn *c, const void *req, uint32_t req_
 			cancel_pending(c);
 	}
 	if (is_async == 0 && rc == VIA_PENDING)
-		return core_fail(VIA_STATE, "service %s answered VIA_PENDING without VIA_SVC_ASYNC", ep->service->name);
+		return core_fail(VIA_STATE, "service %s answered VIA_PENDING without VIA_SVC_ASYNC",
+				 ep->service->name);
 	if (rc == VIA_OK && call.response_len > cap)
-		return core_fail(VIA_STATE, "service %s wrote %llu bytes into room for %llu", ep->service->name,
-				 (unsigned long long)call.response_len, (unsigned long long)cap);
+		return core_fail(VIA_STATE, "service %s wrote %llu bytes into room for %llu",
+				 ep->service->name, (unsigned long long)call.response_len,
+				 (unsigned long long)cap);
 	*len = call.response_len;
 	return rc;
 }
@@ -245,7 +250,8 @@ static uint16_t status_of(struct server_conn *c, via_rc rc)
 		return VIA_STATUS_OK;
 	if (rc == VIA_TOOBIG)
 		return VIA_STATUS_LIMIT_EXCEEDED;
-	reg_log(c->ep->server->reg, VIA_LOG_WARN, "core", "service %s failed for %s: %s", c->ep->ep.service, conn_peer(c),
+	reg_log(c->ep->server->reg, VIA_LOG_WARN, "core", "service %s failed for %s: %s",
+		c->ep->ep.service, conn_peer(c),
 		via_error()[0] != '\0' ? via_error() : via_rc_text(rc));
 	return VIA_STATUS_INTERNAL_ERROR;
 }
@@ -273,7 +279,8 @@ static uint16_t item_request(const struct job *j, const void **req, uint32_t *le
 	if (j->is_batch == 0) {
 		*req = m->payload;
 		*len = m->payload_len;
-	} else if (via_wire_batch_item(m->payload, m->payload_len, m->item_count, j->index, req, len, NULL) != VIA_OK) {
+	} else if (via_wire_batch_item(m->payload, m->payload_len, m->item_count, j->index, req,
+				       len, NULL) != VIA_OK) {
 		return VIA_STATUS_BAD_ENVELOPE;
 	}
 	if (j->codec->check(VIA_SIDE_REQUEST, *req, *len, NULL) < 0)
@@ -290,7 +297,11 @@ void answer_begin(struct server_conn *c, const via_message *m, uint8_t *dst, uin
 	/* a batch of one comes with and without a directory: docs/wire.md section 3 */
 	if (is_batch != 0 && m->item_count == 1)
 		is_batch = via_wire_batch_has_directory(m->payload, m->payload_len);
-	*j = (struct job){.request = *m, .codec = codec, .is_batch = is_batch, .dst = dst, .cap = cap};
+	*j = (struct job){.request = *m,
+			  .codec = codec,
+			  .is_batch = is_batch,
+			  .dst = dst,
+			  .cap = cap};
 }
 
 enum answer_result answer_run(struct server_conn *c)
@@ -298,7 +309,8 @@ enum answer_result answer_run(struct server_conn *c)
 	struct job *j = &c->job;
 	uint32_t n = j->is_batch != 0 ? j->request.item_count : 1;
 
-	if (j->index == 0 && j->is_batch != 0 && via_wire_batch_begin(&j->batch, j->dst, j->cap, n) != VIA_OK)
+	if (j->index == 0 && j->is_batch != 0 &&
+	    via_wire_batch_begin(&j->batch, j->dst, j->cap, n) != VIA_OK)
 		return finish(j, VIA_STATUS_LIMIT_EXCEEDED, 0);
 	for (; j->index < n; j->index++) {
 		const void *req;
@@ -325,7 +337,8 @@ enum answer_result answer_run(struct server_conn *c)
 		if (j->is_batch == 0)
 			j->len = (uint32_t)len;
 	}
-	return finish(j, VIA_STATUS_OK, j->is_batch != 0 ? (uint32_t)via_wire_batch_finish(&j->batch) : j->len);
+	return finish(j, VIA_STATUS_OK,
+		      j->is_batch != 0 ? (uint32_t)via_wire_batch_finish(&j->batch) : j->len);
 }
 
 enum answer_result answer_resume(struct server_conn *c)

@@ -1,8 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/server/conn.c - one session of a managed server: requests in, answers out (docs/wire.md section 15).
+/* core/server/conn.c - one session of a managed server: requests in, answers out (docs/wire.md section 15).
  *
  * One message at a time is being answered; the next stays in the link until its answer is out, so a peer
- * that pipelines is held back by the link and memory stays bounded.                                  */
+ * that pipelines is held back by the link and memory stays bounded. */
 #include "server.h"
 #include <string.h>
 
@@ -73,8 +72,9 @@ static void answer_out(struct server_conn *c)
 static void send_failed(struct server_conn *c, via_rc rc)
 {
 	if (rc != VIA_CLOSED && rc != VIA_RESET)
-		reg_log(c->worker->server->reg, VIA_LOG_WARN, "core", "%s with %s: an answer cannot be sent: %s", c->s->what,
-			conn_peer(c), reason(rc));
+		reg_log(c->worker->server->reg, VIA_LOG_WARN, "core",
+			"%s with %s: an answer cannot be sent: %s", c->s->what, conn_peer(c),
+			reason(rc));
 	conn_close(c);
 }
 
@@ -151,8 +151,8 @@ static void learn_size(struct server_conn *c)
 }
 
 /* docs/wire.md section 15: error answers are empty, and all but UNSUPPORTED end the session. */
-static void make_answer(struct server_conn *c, const via_message *request, uint16_t status, const void *payload,
-			uint32_t len)
+static void make_answer(struct server_conn *c, const via_message *request, uint16_t status,
+			const void *payload, uint32_t len)
 {
 	via_server *s = c->worker->server;
 	int is_batch = status == VIA_STATUS_OK && (request->flags & VIA_WIRE_FLAG_BATCH) != 0;
@@ -166,7 +166,8 @@ static void make_answer(struct server_conn *c, const via_message *request, uint1
 			       .id = request->id,
 			       .payload = payload};
 	c->close_after = status != VIA_STATUS_OK && status != VIA_STATUS_UNSUPPORTED;
-	atomic_fetch_add_explicit(status == VIA_STATUS_OK ? &s->calls : &s->calls_failed, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(status == VIA_STATUS_OK ? &s->calls : &s->calls_failed, 1,
+				  memory_order_relaxed);
 	via_session_release(c->s, request);
 	send_answer(c);
 }
@@ -196,7 +197,8 @@ static void give_to_pool(struct server_conn *c)
 	if (pool_submit(c->worker->server, c) == VIA_OK)
 		return;
 	c->busy = 0;
-	reg_log(c->worker->server->reg, VIA_LOG_ERROR, "core", "service %s: %s", c->ep->ep.service, via_error());
+	reg_log(c->worker->server->reg, VIA_LOG_ERROR, "core", "service %s: %s", c->ep->ep.service,
+		via_error());
 	make_answer(c, &c->job.request, VIA_STATUS_INTERNAL_ERROR, NULL, 0);
 }
 
@@ -232,7 +234,8 @@ static void take_message(struct server_conn *c, const via_message *m)
 		return;
 	}
 	flags = c->ep->service->flags;
-	dst = (flags & (VIA_SVC_BLOCKING | VIA_SVC_ASYNC)) != 0 ? conn_room(c, room) : inline_room(c, room);
+	dst = (flags & (VIA_SVC_BLOCKING | VIA_SVC_ASYNC)) != 0 ? conn_room(c, room)
+								: inline_room(c, room);
 	if (dst == NULL) {
 		make_answer(c, m, VIA_STATUS_INTERNAL_ERROR, NULL, 0);
 		return;
@@ -250,7 +253,8 @@ static void watch_partial(struct server_conn *c)
 	via_server *s = c->worker->server;
 
 	if (c->s->rx.partial != 0 && c->deadline == 0)
-		worker_set_deadline(c, via_deadline((uint64_t)s->options.send_timeout_ms * 1000000u));
+		worker_set_deadline(c,
+				    via_deadline((uint64_t)s->options.send_timeout_ms * 1000000u));
 	else if (c->s->rx.partial == 0 && c->deadline != 0)
 		worker_set_deadline(c, 0);
 }
@@ -260,7 +264,8 @@ static void session_ended(struct server_conn *c, via_rc rc)
 	via_registry *reg = c->worker->server->reg;
 
 	if (rc != VIA_CLOSED && rc != VIA_ABORTED && reg_logs(reg, VIA_LOG_INFO))
-		reg_log(reg, VIA_LOG_INFO, "core", "%s with %s: closed: %s", c->s->what, conn_peer(c), reason(rc));
+		reg_log(reg, VIA_LOG_INFO, "core", "%s with %s: closed: %s", c->s->what,
+			conn_peer(c), reason(rc));
 	conn_close(c);
 }
 
@@ -321,8 +326,12 @@ static void handshake_step(struct server_conn *c)
 	if (rc != VIA_OK) {
 		atomic_fetch_add(rc == VIA_REFUSED ? &s->refused : &s->handshakes_failed, 1);
 		if (reg_logs(s->reg, VIA_LOG_INFO))
-			reg_log(s->reg, VIA_LOG_INFO, "core", "%s: handshake: %s", c->s->what, reason(rc));
-		conn_close(c);
+			reg_log(s->reg, VIA_LOG_INFO, "core", "%s: handshake: %s", c->s->what,
+				reason(rc));
+		if (rc == VIA_REFUSED)
+			start_linger(c); /* the refusal is an answer too */
+		else
+			conn_close(c);
 		return;
 	}
 	atomic_fetch_add(&s->accepted, 1);
@@ -331,8 +340,8 @@ static void handshake_step(struct server_conn *c)
 	c->up = 1;
 	worker_set_deadline(c, 0);
 	if (reg_logs(s->reg, VIA_LOG_DEBUG))
-		reg_log(s->reg, VIA_LOG_DEBUG, "core", "%s %llu is up: profile 0x%x, %s", c->s->what,
-			(unsigned long long)info.session_id, info.selected,
+		reg_log(s->reg, VIA_LOG_DEBUG, "core", "%s %llu is up: profile 0x%x, %s",
+			c->s->what, (unsigned long long)info.session_id, info.selected,
 			(info.peer.valid & VIA_PEER_LABEL) != 0 ? info.peer.label : "peer unknown");
 }
 
@@ -343,18 +352,19 @@ uint32_t conn_pump(struct server_conn *c)
 	struct server_worker *w = c->worker;
 	uint32_t served = 0;
 
+	if (c->lingering != 0)
+		return linger(c);
 	if (c->up == 0) {
 		handshake_step(c);
 		return 1;
 	}
 	if (c->busy != 0 || c->zombie != 0)
 		return 0;
-	if (c->lingering != 0)
-		return linger(c);
 	if (c->out_waiting != 0)
 		flush_answer(c);
 	/* the list is the owner: a conn that is gone, busy or waiting for room is left alone */
-	while (served < CONN_BURST && w->current == c && c->busy == 0 && c->out_waiting == 0 && c->lingering == 0) {
+	while (served < CONN_BURST && w->current == c && c->busy == 0 && c->out_waiting == 0 &&
+	       c->lingering == 0) {
 		if (take_one(c) == 0)
 			break;
 		served++;

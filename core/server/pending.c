@@ -1,8 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/server/pending.c - tokens of calls whose answer comes later.
+/* core/server/pending.c - tokens of calls whose answer comes later.
  *
  * A token is handed out before the call and forgotten at its reply, so that a second reply, or one with
- * an invented token, finds nothing.                                                                  */
+ * an invented token, finds nothing. */
 #include "server.h"
 
 enum { BUCKETS = 64 };
@@ -94,7 +93,8 @@ int pending_remove(struct pending_table *t, uint64_t token)
 	return e != NULL;
 }
 
-void pending_reply(struct pending_table *t, uint64_t token, via_rc rc, const void *response, uint64_t len)
+void pending_reply(struct pending_table *t, uint64_t token, via_rc rc, const void *response,
+		   uint64_t len)
 {
 	struct entry *e = take(t, token);
 	pending_fn fn;
@@ -105,5 +105,6 @@ void pending_reply(struct pending_table *t, uint64_t token, via_rc rc, const voi
 	fn = e->fn;
 	arg = e->arg;
 	env_free(t->env, e);
-	fn(arg, rc, response, len); /* last: the server and this table may be gone when it returns */
+	fn(arg, rc, response,
+	   len); /* last: the server and this table may be gone when it returns */
 }

@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/server/pool.c - threads that run services which may block. Started by the first such call.     */
+/* core/server/pool.c - threads that run services which may block. Started by the first such call. */
 #include "server.h"
 
 void pool_init(struct server_pool *p)

@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/server/server.c - public functions of the managed server: endpoints, start, drain, stop.      */
+/* core/server/server.c - public functions of the managed server: endpoints, start, drain, stop. */
 #include "server.h"
 #include <string.h>
 
@@ -20,11 +19,14 @@ static via_rc fill_options(via_server *s, const via_server_options *o)
 		memcpy(d, o, o->struct_size < sizeof *d ? o->struct_size : sizeof *d);
 	}
 	if (d->n_workers > WORKERS_MAX)
-		return core_fail(VIA_INVAL, "workers: expected at most %d, found %u", WORKERS_MAX, d->n_workers);
+		return core_fail(VIA_INVAL, "workers: expected at most %d, found %u", WORKERS_MAX,
+				 d->n_workers);
 	if (d->n_pool > POOL_MAX)
-		return core_fail(VIA_INVAL, "pool threads: expected at most %d, found %u", POOL_MAX, d->n_pool);
+		return core_fail(VIA_INVAL, "pool threads: expected at most %d, found %u", POOL_MAX,
+				 d->n_pool);
 	if (d->n_workers == 0)
-		d->n_workers = os_usable_cpus() < DEFAULT_WORKERS_MAX ? os_usable_cpus() : DEFAULT_WORKERS_MAX;
+		d->n_workers = os_usable_cpus() < DEFAULT_WORKERS_MAX ? os_usable_cpus()
+								      : DEFAULT_WORKERS_MAX;
 	if (d->n_pool == 0)
 		d->n_pool = DEFAULT_POOL;
 	if (d->max_sessions == 0)
@@ -64,22 +66,11 @@ static void free_endpoint(struct server_endpoint *ep)
 	const core_env *e = ep->server->env;
 
 	answer_unbind(ep);
-	env_free(e, (char *)(uintptr_t)ep->ep.service);
-	env_free(e, (char *)(uintptr_t)ep->ep.run_dir);
-	env_free(e, (char *)(uintptr_t)ep->ep.transport);
-	env_free(e, (char *)(uintptr_t)ep->ep.config);
+	endpoint_free(e, &ep->ep);
 	os_mutex_destroy(&ep->lock);
 	os_mutex_destroy(&ep->own_lane.ctl);
 	os_mutex_destroy(&ep->own_lane.calls);
 	env_free(e, ep);
-}
-
-static char *copy_or_null(const core_env *e, const char *s, int *failed)
-{
-	char *c = s == NULL ? NULL : env_strdup(e, s);
-
-	*failed |= s != NULL && c == NULL;
-	return c;
 }
 
 static via_rc append_endpoint(via_server *s, struct server_endpoint *ep)
@@ -105,10 +96,12 @@ static void fill_sizes(struct server_endpoint *ep, const via_provided *asked)
 		c->max_request_payload = asked->max_request;
 	ep->ceiling = c->max_response_payload;
 	if (c->max_response_payload == 0)
-		c->max_response_payload = asked != NULL && asked->max_response != 0 ? asked->max_response
-										     : DEFAULT_RESPONSE_SERVER;
+		c->max_response_payload = asked != NULL && asked->max_response != 0
+						  ? asked->max_response
+						  : DEFAULT_RESPONSE_SERVER;
 	if (ep->ceiling == 0)
-		ep->ceiling = c->max_response_payload > GROWTH_CEILING ? c->max_response_payload : GROWTH_CEILING;
+		ep->ceiling = c->max_response_payload > GROWTH_CEILING ? c->max_response_payload
+								       : GROWTH_CEILING;
 	atomic_store(&ep->max_response, c->max_response_payload);
 }
 
@@ -119,8 +112,10 @@ static struct server_lane *find_lane(via_server *s, struct server_endpoint *ep)
 
 	for (i = 0; i < s->n_endpoints; i++) {
 		struct server_endpoint *other = s->endpoints[i];
-		int same = ep->service != NULL ? other->service == ep->service && other->self == ep->self
-					       : other->service == NULL && strcmp(other->ep.service, ep->ep.service) == 0;
+		int same = ep->service != NULL
+				   ? other->service == ep->service && other->self == ep->self
+				   : other->service == NULL &&
+					     strcmp(other->ep.service, ep->ep.service) == 0;
 
 		if (same)
 			return other->lane;
@@ -128,11 +123,10 @@ static struct server_lane *find_lane(via_server *s, struct server_endpoint *ep)
 	return &ep->own_lane;
 }
 
-static via_rc add(via_server *s, const via_endpoint *in, const via_session_config *config, const via_provided *asked,
-		  const via_service *service, void *self)
+static via_rc add(via_server *s, const via_endpoint *in, const via_session_config *config,
+		  const via_provided *asked, const via_service *service, void *self)
 {
 	struct server_endpoint *ep;
-	int failed = 0;
 	via_rc rc;
 
 	if (atomic_load(&s->state) != SERVER_NEW)
@@ -145,15 +139,11 @@ static via_rc add(via_server *s, const via_endpoint *in, const via_session_confi
 	os_mutex_init(&ep->lock);
 	os_mutex_init(&ep->own_lane.ctl);
 	os_mutex_init(&ep->own_lane.calls);
-	ep->ep = (via_endpoint){.struct_size = sizeof ep->ep,
-				.service = copy_or_null(s->env, in->service, &failed),
-				.run_dir = copy_or_null(s->env, in->run_dir, &failed),
-				.transport = copy_or_null(s->env, in->transport, &failed),
-				.config = copy_or_null(s->env, in->config, &failed),
-				.auth_token = in->auth_token};
 	ep->service = service;
 	ep->self = self;
-	rc = failed != 0 ? core_nomem("server endpoint") : session_config_copy(config, &ep->config);
+	rc = endpoint_copy(s->env, in, &ep->ep);
+	if (rc == VIA_OK)
+		rc = session_config_copy(config, &ep->config);
 	if (rc == VIA_OK) {
 		ep->lane = find_lane(s, ep);
 		fill_sizes(ep, asked);
@@ -174,15 +164,18 @@ via_rc via_server_add(via_server *s, const via_endpoint *ep, const via_session_c
 	return rc == VIA_OK ? add(s, ep, config, &asked, NULL, NULL) : rc;
 }
 
-via_rc via_server_add_service(via_server *s, const via_endpoint *ep, const via_session_config *config,
-			      const via_service *vtable, void *self)
+via_rc via_server_add_service(via_server *s, const via_endpoint *ep,
+			      const via_session_config *config, const via_service *vtable,
+			      void *self)
 {
 	via_rc rc = via_endpoint_check(ep);
 
 	if (rc != VIA_OK)
 		return rc;
-	if (vtable == NULL || !VIA_HAS(vtable, via_service, call) || vtable->call == NULL || vtable->name == NULL)
-		return core_fail(VIA_INVAL, "service %s: a name and call() are mandatory", ep->service);
+	if (vtable == NULL || !VIA_HAS(vtable, via_service, call) || vtable->call == NULL ||
+	    vtable->name == NULL)
+		return core_fail(VIA_INVAL, "service %s: a name and call() are mandatory",
+				 ep->service);
 	return add(s, ep, config, NULL, vtable, self);
 }
 
@@ -258,7 +251,8 @@ static via_rc start_workers(via_server *s)
 	via_rc rc = VIA_OK;
 
 	for (i = 0; i < s->n_workers && rc == VIA_OK; i++)
-		rc = os_thread_start(s->env, "via-worker", worker_main, &s->workers[i], &s->workers[i].thread);
+		rc = os_thread_start(s->env, "via-worker", worker_main, &s->workers[i],
+				     &s->workers[i].thread);
 	return rc;
 }
 
@@ -304,14 +298,17 @@ via_rc via_server_drain(via_server *s, via_time deadline)
 	server_wake_all(s);
 	os_mutex_lock(&s->lock);
 	while (atomic_load(&s->n_conns) != 0 && rc == VIA_OK)
-		if (os_cond_wait_until(&s->idle, &s->lock, deadline) == 0 && atomic_load(&s->n_conns) != 0)
-			rc = core_fail(VIA_TIMEOUT, "%u sessions were still busy", atomic_load(&s->n_conns));
+		if (os_cond_wait_until(&s->idle, &s->lock, deadline) == 0 &&
+		    atomic_load(&s->n_conns) != 0)
+			rc = core_fail(VIA_TIMEOUT, "%u sessions were still busy",
+				       atomic_load(&s->n_conns));
 	os_mutex_unlock(&s->lock);
 	atomic_store(&s->state, SERVER_STOPPING);
 	if (rc == VIA_OK)
 		stop_workers(s);
 	else
-		server_wake_all(s); /* they close everything; who waits for the calls is via_server_close() */
+		server_wake_all(
+			s); /* they close everything; who waits for the calls is via_server_close() */
 	return rc;
 }
 

@@ -7,14 +7,15 @@
  *   accept.c   listeners, admission, spreading       watch.c    what the poller knows of a session
  *
  * A conn belongs to one worker at a time and only that worker's thread touches it, except while a pool
- * thread answers its message: then nobody else does.                                                 */
+ * thread answers its message: then nobody else does. */
 #ifndef VIA_CORE_SERVER_H
 #define VIA_CORE_SERVER_H
 #include "../session/session.h"
 #include <viaduct/app/server.h>
 
 enum { MAX_METHODS = 8, MAX_HOT = 8 };
-#define LINGER_NS 1000000000u /* how long a peer may take to read the answer that closes its session */
+#define LINGER_NS \
+	1000000000u /* how long a peer may take to read the answer that closes its session */
 #define GROWTH_CEILING 1048576u /* docs/wire.md section 15: learned sizes */
 
 enum key_kind { KEY_WAKER, KEY_LISTENER, KEY_CONN };
@@ -37,8 +38,8 @@ struct server_endpoint {
 	via_acceptor *acceptor; /* NULL once closed; touched by its worker only after the start */
 	struct server_worker *worker;
 	via_waitobj obj;
-	int registered; /* obj is in the poller */
-	via_time accept_after; /* accepting pauses until then; 0: it does not */
+	int registered;                /* obj is in the poller */
+	via_time accept_after;         /* accepting pauses until then; 0: it does not */
 	_Atomic uint32_t max_response; /* what later sessions get */
 	uint32_t ceiling;
 
@@ -67,15 +68,15 @@ struct job {
 	uint16_t status; /* of the answer */
 	uint32_t len;
 	_Atomic uint64_t token; /* of the call that is pending and not cancelled */
-	atomic_int gate; /* a pending call needs both: call() returned, reply() came */
-	int replied;     /* it was a reply that came, not a whole answer */
+	atomic_int gate;        /* a pending call needs both: call() returned, reply() came */
+	int replied;            /* it was a reply that came, not a whole answer */
 	via_rc reply_rc;
 	uint8_t *reply; /* copy of the reply's bytes */
 	uint32_t reply_len;
 };
 
 struct server_conn {
-	enum key_kind kind; /* KEY_CONN */
+	enum key_kind kind;              /* KEY_CONN */
 	struct server_conn *next, *prev; /* of the worker */
 	struct server_conn *inbox_next;
 	struct server_conn *pool_next;
@@ -85,16 +86,16 @@ struct server_conn {
 	int admitted, up;
 	int registered; /* objects known to the poller */
 	via_waitobj obj[2];
-	int armed;
+	via_rc armed; /* how many objects the session has armed */
 	uint32_t armed_events;
 	int is_hot;
-	via_time deadline; /* 0: none */
-	int busy;          /* a pool thread or a pending call has the message */
+	via_time deadline;   /* 0: none */
+	int busy;            /* a pool thread or a pending call has the message */
 	uint32_t busy_round; /* of the worker: events older than that say nothing about the peer */
-	int closed;        /* in the graveyard, until the events at hand are through */
-	int zombie;        /* closed, kept until the call that is out comes back */
-	atomic_int gone;   /* the same, for whoever has the message */
-	int is_ready;      /* in the worker's list: has more to do, after the others */
+	int closed;          /* in the graveyard, until the events at hand are through */
+	int zombie;          /* closed, kept until the call that is out comes back */
+	atomic_int gone;     /* the same, for whoever has the message */
+	int is_ready;        /* in the worker's list: has more to do, after the others */
 	struct server_conn *ready_next;
 	int lingering;
 	int close_after;
@@ -118,7 +119,7 @@ struct server_worker {
 	os_thread *thread;
 	os_poller *poller;
 	os_waker *waker;
-	os_mutex lock; /* inbox */
+	os_mutex lock;             /* inbox */
 	struct server_conn *inbox; /* new sessions, and messages whose answer is ready */
 	atomic_int inbox_flag;
 	struct server_conn *conns, *zombies, *graveyard;
@@ -129,8 +130,8 @@ struct server_worker {
 	uint32_t n_hot;
 	struct server_conn *ready, **ready_tail; /* to be served before the next sleep */
 	uint32_t n_ready;
-	uint32_t round;      /* counts looks at the poller */
-	uint8_t *resp; /* answers are made here */
+	uint32_t round; /* counts looks at the poller */
+	uint8_t *resp;  /* answers are made here */
 	uint32_t resp_cap;
 	uint64_t budget;
 	uint32_t n_handshakes;
@@ -197,10 +198,10 @@ uint8_t *conn_room(struct server_conn *c, uint32_t len);
 via_rc worker_open(via_server *s, struct server_worker *w);
 void worker_close(struct server_worker *w);
 void worker_main(void *arg);
-void worker_post(struct server_worker *w, struct server_conn *c); /* any thread */
-void worker_wake(struct server_worker *w);                       /* any thread */
+void worker_post(struct server_worker *w, struct server_conn *c);   /* any thread */
+void worker_wake(struct server_worker *w);                          /* any thread */
 void worker_set_deadline(struct server_conn *c, via_time deadline); /* 0: none */
-void worker_forget(struct server_conn *c); /* out of poller and lists */
+void worker_forget(struct server_conn *c);                          /* out of poller and lists */
 void worker_adopt_zombie(struct server_conn *c);
 void worker_bury(struct server_conn *c);
 void worker_adopt(struct server_worker *w, struct server_conn *c); /* into the lists of w */

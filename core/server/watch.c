@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/server/watch.c - what a worker's poller knows of a conn: its objects, armed or not.            */
+/* core/server/watch.c - what a worker's poller knows of a conn: its objects, armed or not. */
 #include "server.h"
 
 static void unregister(struct server_conn *c)
@@ -19,7 +18,8 @@ static via_rc register_objects(struct server_conn *c, const via_waitobj *objs, i
 	os_poller *p = c->worker->poller;
 	int i;
 
-	if (c->registered != n || !same_object(&c->obj[0], &objs[0]) || (n == 2 && !same_object(&c->obj[1], &objs[1])))
+	if (c->registered != n || !same_object(&c->obj[0], &objs[0]) ||
+	    (n == 2 && !same_object(&c->obj[1], &objs[1])))
 		unregister(c);
 	for (i = 0; i < n; i++) {
 		via_rc rc = VIA_OK;
@@ -39,11 +39,7 @@ static via_rc register_objects(struct server_conn *c, const via_waitobj *objs, i
 
 void watch_pause(struct server_conn *c)
 {
-	if (c->armed == 0)
-		return;
-	via_session_disarm(c->s, c->armed_events);
-	if (c->registered == 2)
-		c->s->base->ops->disarm(c->s->base, VIA_EV_RX);
+	via_session_wait_done(c->s, c->armed_events, c->armed);
 	c->armed = 0;
 }
 
@@ -64,11 +60,14 @@ via_rc watch_start(struct server_conn *c)
 	via_waitobj objs[2];
 	via_rc n, rc;
 
-	c->armed_events = c->out_waiting != 0 || (c->up == 0 && c->s->phase == PHASE_ACK_OUT) ? VIA_EV_TX : VIA_EV_RX;
-	n = c->lingering != 0 ? linger_wait_set(c, objs) : session_wait_set(c->s, c->armed_events, objs);
+	c->armed_events = c->out_waiting != 0 || (c->up == 0 && c->s->phase == PHASE_ACK_OUT)
+				  ? VIA_EV_TX
+				  : VIA_EV_RX;
+	n = c->lingering != 0 ? linger_wait_set(c, objs)
+			      : via_session_wait_set(c->s, c->armed_events, objs);
 	if (n < 0)
 		return n;
-	c->armed = 1;
+	c->armed = n;
 	rc = register_objects(c, objs, n);
 	if (rc != VIA_OK)
 		watch_pause(c);

@@ -1,9 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/server/worker.c - a worker's event loop: spins on sessions that are in conversation, sleeps on all.
+/* core/server/worker.c - a worker's event loop: spins on sessions that are in conversation, sleeps on all.
  *
  * A conn is hot while its history says that its next request will come within the cost of a sleep. Hot
  * conns are looked at in turn, without being armed; before the worker sleeps it arms them. With nothing
- * to do it sleeps without a timeout.                                                                 */
+ * to do it sleeps without a timeout. */
 #include "server.h"
 
 enum { MAX_EVENTS = 64, POLL_EVERY = 64, MAX_LOOKS = 4 };
@@ -204,8 +203,9 @@ static int pump(struct server_conn *c, uint32_t *served)
 static void cannot_wait(struct server_conn *c, via_rc rc)
 {
 	if (rc != VIA_CLOSED && rc != VIA_RESET)
-		reg_log(c->worker->server->reg, VIA_LOG_WARN, "core", "%s with %s: cannot be waited on: %s", c->s->what,
-			conn_peer(c), via_error());
+		reg_log(c->worker->server->reg, VIA_LOG_WARN, "core",
+			"%s with %s: cannot be waited on: %s", c->s->what, conn_peer(c),
+			via_error());
 	conn_close(c);
 }
 
@@ -298,13 +298,14 @@ static void process_inbox(struct server_worker *w)
 
 static void expire(struct server_conn *c)
 {
-	if (c->up == 0) {
+	if (c->up == 0 && c->lingering == 0) {
 		worker_serve(c, 0); /* the handshake finds its own deadline passed */
 		return;
 	}
 	if (c->lingering == 0)
-		reg_log(c->worker->server->reg, VIA_LOG_INFO, "core", "%s with %s: closed: %s took longer than %u ms",
-			c->s->what, conn_peer(c), c->out_waiting != 0 ? "taking its answer" : "the rest of a message",
+		reg_log(c->worker->server->reg, VIA_LOG_INFO, "core",
+			"%s with %s: closed: %s took longer than %u ms", c->s->what, conn_peer(c),
+			c->out_waiting != 0 ? "taking its answer" : "the rest of a message",
 			c->worker->server->options.send_timeout_ms);
 	conn_close(c);
 }
@@ -334,8 +335,8 @@ static void run_timers(struct server_worker *w)
 /* A peer that is gone while its message is being answered. */
 static void peer_left(struct server_conn *c)
 {
-	reg_log(c->worker->server->reg, VIA_LOG_INFO, "core", "%s with %s: the peer left during a call", c->s->what,
-		conn_peer(c));
+	reg_log(c->worker->server->reg, VIA_LOG_INFO, "core",
+		"%s with %s: the peer left during a call", c->s->what, conn_peer(c));
 	conn_close(c);
 }
 
@@ -405,7 +406,8 @@ static void spin(struct server_worker *w)
 	while (w->n_hot != 0 && spin_over_hot(w, os_now() + w->budget) != 0) {
 		if (atomic_load(&w->inbox_flag) != 0 || w->n_ready != 0)
 			break;
-		if (++rounds % POLL_EVERY == 0) { /* a busy conversation must not starve the others */
+		if (++rounds % POLL_EVERY ==
+		    0) { /* a busy conversation must not starve the others */
 			look_at_others(w);
 			run_timers(w);
 		}

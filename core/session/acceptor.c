@@ -1,13 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/acceptor.c - a listener and the handshakes under way on it.
+/* core/session/acceptor.c - a listener and the handshakes under way on it.
  *
  * Every handshake has its own deadline, so a silent client delays nobody. When all places are taken the
- * oldest handshake makes room: whoever connects and says nothing can only crowd out its like.        */
+ * oldest handshake makes room: whoever connects and says nothing can only crowd out its like. */
 #include "session.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_HANDSHAKES = 30 }; /* two below os_wait()'s limit: the listener and the waker */
+enum {
+	DISCARD_MAX = 256,
+	MAX_HANDSHAKES = 30
+};                                   /* two below os_wait()'s limit: the listener and the waker */
 #define RESOURCE_PAUSE_NS 100000000u /* after the system ran out of descriptors */
 
 struct via_acceptor {
@@ -37,8 +39,8 @@ static via_rc check_listener(const via_listener *l, const char *who)
 {
 	const via_listener_ops *o = l->ops;
 
-	if (o == NULL || !VIA_HAS(o, via_listener_ops, close) || o->accept == NULL || o->arm == NULL ||
-	    o->address == NULL || o->close == NULL)
+	if (o == NULL || !VIA_HAS(o, via_listener_ops, close) || o->accept == NULL ||
+	    o->arm == NULL || o->address == NULL || o->close == NULL)
 		return core_fail(VIA_EABI, "%s: a mandatory listener operation is missing", who);
 	return VIA_OK;
 }
@@ -57,7 +59,8 @@ static via_rc listen_on(via_acceptor *a)
 	return VIA_OK;
 }
 
-via_rc via_acceptor_open(via_registry *r, const via_endpoint *ep, const via_session_config *config, via_acceptor **out)
+via_rc via_acceptor_open(via_registry *r, const via_endpoint *ep, const via_session_config *config,
+			 via_acceptor **out)
 {
 	const core_env *e = reg_env(r);
 	via_acceptor *a = env_alloc(e, sizeof *a);
@@ -95,10 +98,23 @@ free_acceptor:
 	return rc;
 }
 
+/* Closing a link with records unread may take the refusal from a client that has sent more than HELLO. */
+static void discard_input(via_session *s)
+{
+	via_view v;
+	int i;
+
+	rx_drop_view(s);
+	for (i = 0; i < DISCARD_MAX && s->base->ops->recv(s->base, &v, 1) > 0; i++)
+		s->base->ops->release(s->base, &v, 1);
+}
+
 static void drop_handshake(via_acceptor *a, via_session **at)
 {
 	via_session *s = *at;
 
+	if (s->status != VIA_STATUS_OK)
+		discard_input(s);
 	*at = s->next;
 	a->n_handshakes--;
 	via_session_close(s);
@@ -189,7 +205,7 @@ static void disarm_all(via_acceptor *a)
 	via_session *s;
 
 	for (s = a->handshakes; s != NULL; s = s->next)
-		via_session_disarm(s, handshake_events(s));
+		session_disarm(s, handshake_events(s));
 }
 
 /* Steps the handshake at *at, which leaves the list when it ends. VIA_OK: *out is up. */
@@ -214,7 +230,7 @@ static via_rc step_one(via_acceptor *a, via_session **at, via_session **out)
 }
 
 /* A new connection. VIA_OK: *out is up at once. Whoever makes room for one that has nothing to say yet has
- * been looked at and had nothing to say either.                                                        */
+ * been looked at and had nothing to say either. */
 static via_rc begin(via_acceptor *a, via_session *s, via_session **out)
 {
 	via_session **tail = &a->handshakes;
@@ -233,7 +249,7 @@ static via_rc begin(via_acceptor *a, via_session *s, via_session **out)
 }
 
 /* Takes new connections in until one is up at once, but no more than there are places: then it is the
- * others' turn. A resource failure pauses accepting instead of failing the listener.                    */
+ * others' turn. A resource failure pauses accepting instead of failing the listener. */
 static via_rc take_in(via_acceptor *a, via_session **out)
 {
 	uint32_t n;
@@ -246,7 +262,8 @@ static via_rc take_in(via_acceptor *a, via_session **out)
 			return rc;
 		if (VIA_RC_CLASS(rc) == VIA_RC_CLASS(VIA_NOMEM) && rc != VIA_OK) {
 			a->accept_after = via_deadline(RESOURCE_PAUSE_NS);
-			reg_log(a->reg, VIA_LOG_WARN, "core", "%s: accepting pauses: %s", a->what, via_error());
+			reg_log(a->reg, VIA_LOG_WARN, "core", "%s: accepting pauses: %s", a->what,
+				via_error());
 			return VIA_AGAIN;
 		}
 		if (rc == VIA_CLOSED || rc == VIA_RESET)
@@ -296,7 +313,7 @@ via_rc via_acceptor_wait_set(via_acceptor *a, via_waitobj *objs, uint32_t cap, v
 	while (*at != NULL) {
 		via_session *s = *at;
 
-		rc = via_session_arm(s, handshake_events(s), &obj);
+		rc = session_arm(s, handshake_events(s), &obj);
 		if (rc == VIA_BUSY)
 			return rc;
 		if (rc != VIA_OK) { /* the end of that one, not of the listener */
@@ -334,7 +351,8 @@ via_rc via_acceptor_accept(via_acceptor *a, via_time deadline, via_session **out
 			return n;
 		if (n >= 0) {
 			os_waker_object(a->waker, &objs[n]);
-			rc = os_wait(a->env, objs, (uint32_t)n + 1, until < deadline ? until : deadline, &ready);
+			rc = os_wait(a->env, objs, (uint32_t)n + 1,
+				     until < deadline ? until : deadline, &ready);
 			if (rc != VIA_OK && rc != VIA_TIMEOUT)
 				return rc;
 		}

@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/candidates.c - which profiles this side offers, and what became of each.            */
+/* core/session/candidates.c - which profiles this side offers, and what became of each. */
 #include "session.h"
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +78,8 @@ void candidates_inherit(candidates *c, const candidates *failed)
 
 	for (i = 0; i < failed->n; i++) {
 		const via_candidate *f = &failed->list[i];
-		via_candidate *v = f->verdict == VIA_VERDICT_FAILED ? candidate(c, f->profile) : NULL;
+		via_candidate *v =
+			f->verdict == VIA_VERDICT_FAILED ? candidate(c, f->profile) : NULL;
 
 		if (v != NULL)
 			*v = *f;
@@ -107,8 +107,9 @@ void candidates_settle(candidates *c, uint32_t peer, uint32_t selected)
 		for (j = 0; j < c->n && c->list[j].profile != bit; j++)
 			;
 		if ((peer & bit) != 0 && j == c->n)
-			candidates_verdict(c, bit, VIA_VERDICT_UNUSABLE,
-					   "the peer offers it, no module that was found provides it");
+			candidates_verdict(
+				c, bit, VIA_VERDICT_UNUSABLE,
+				"the peer offers it, no module that was found provides it");
 	}
 }
 

@@ -1,8 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/hs_client.c - the client's half of the handshake (docs/wire.md sections 5 and 6).
+/* core/session/hs_client.c - the client's half of the handshake (docs/wire.md sections 5 and 6).
  *
  * HELLO leaves as soon as the link takes it. When the answer selects an upgrade its module is loaded and
- * attached; a failed attach ends the session, and via_session_connect() comes back without the bit.  */
+ * attached; a failed attach ends the session, and via_session_connect() comes back without the bit. */
 #include "session.h"
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +18,10 @@ via_rc hs_fail(via_session *s, via_rc rc)
 via_rc hs_send(via_session *s)
 {
 	via_iov iov = {s->out, s->out_len};
-	via_msg msg = {.iov = &iov, .n_iov = 1, .n_handles = s->n_out_handles, .handles = s->out_handles};
+	via_msg msg = {.iov = &iov,
+		       .n_iov = 1,
+		       .n_handles = s->n_out_handles,
+		       .handles = s->out_handles};
 	via_rc rc = s->base->ops->send(s->base, &msg, 1);
 
 	if (rc == 0)
@@ -54,8 +56,10 @@ static via_rc send_hello(via_session *s)
 	via_rc rc;
 
 	if (s->offered == 0)
-		return core_fail(VIA_NOTSUP, "no profile to offer: the configured mask 0x%x leaves none that can be served",
-				 s->config.profiles);
+		return core_fail(
+			VIA_NOTSUP,
+			"no profile to offer: the configured mask 0x%x leaves none that can be served",
+			s->config.profiles);
 	if (s->out_len == 0)
 		fill_hello(s);
 	rc = hs_send(s);
@@ -76,11 +80,13 @@ static via_rc read_ack(via_session *s)
 	memcpy(bytes, v->data, len);
 	rc = via_wire_ack_inspect(bytes, len, &s->agreed, &s->status, &why);
 	if (rc == VIA_REFUSED)
-		return core_fail(rc, "the server refused the handshake: %s", via_wire_status_name(s->status));
+		return core_fail(rc, "the server refused the handshake: %s",
+				 via_wire_status_name(s->status));
 	if (rc != VIA_OK)
 		return core_fail_flaw("HELLO_ACK", &why);
 	if ((s->agreed.selected & s->offered) == 0)
-		return core_fail(VIA_PROTO, "HELLO_ACK: selected profile 0x%x was not offered (0x%x)",
+		return core_fail(VIA_PROTO,
+				 "HELLO_ACK: selected profile 0x%x was not offered (0x%x)",
 				 s->agreed.selected, s->offered);
 	s->peer_offered = s->agreed.server_supported;
 	candidates_settle(s->cand, s->peer_offered, s->agreed.selected);
@@ -132,7 +138,8 @@ static via_rc attach_upgrade(via_session *s, via_link **out)
 		return rc;
 	t = s->upgrade.vtable;
 	if ((t->needs & ~s->base->caps) != 0)
-		return core_fail(VIA_NOTSUP, "%s needs capabilities 0x%llx that the baseline lacks", reg_ref_id(&s->upgrade),
+		return core_fail(VIA_NOTSUP, "%s needs capabilities 0x%llx that the baseline lacks",
+				 reg_ref_id(&s->upgrade),
 				 (unsigned long long)(t->needs & ~s->base->caps));
 	reg_ctl_lock(s->reg, &s->upgrade);
 	rc = t->attach(s->upgrade.self, &up, out);
@@ -162,7 +169,8 @@ static via_rc attach_later(via_session *s)
 		return rc;
 	if (os_now() < s->hs_deadline)
 		return VIA_AGAIN;
-	return attach_fails(s, core_fail(VIA_TIMEOUT, "not ready to be attached within %u ms", s->config.handshake_ms));
+	return attach_fails(s, core_fail(VIA_TIMEOUT, "not ready to be attached within %u ms",
+					 s->config.handshake_ms));
 }
 
 static via_rc attach(via_session *s)
@@ -198,7 +206,8 @@ via_rc hs_client_step(via_session *s)
 	via_rc rc = VIA_OK;
 
 	if (s->phase == PHASE_DEAD)
-		return core_fail(s->fail_rc, "the handshake failed before (%s)", via_rc_text(s->fail_rc));
+		return core_fail(s->fail_rc, "the handshake failed before (%s)",
+				 via_rc_text(s->fail_rc));
 	if (s->phase == PHASE_HELLO_OUT)
 		rc = send_hello(s);
 	if (rc == VIA_OK && s->phase == PHASE_ACK_IN)
@@ -210,13 +219,15 @@ via_rc hs_client_step(via_session *s)
 	if (rc != VIA_AGAIN)
 		return hs_fail(s, rc);
 	if (os_now() >= s->hs_deadline)
-		return hs_fail(s, core_fail(VIA_TIMEOUT, "no answer to HELLO within %u ms", s->config.handshake_ms));
+		return hs_fail(s, core_fail(VIA_TIMEOUT, "no answer to HELLO within %u ms",
+					    s->config.handshake_ms));
 	return rc;
 }
 
 /* -- public ---------------------------------------------------------------------------------------------------- */
 
-via_rc via_session_start(via_registry *r, const via_endpoint *ep, const via_session_config *config, via_session **out)
+via_rc via_session_start(via_registry *r, const via_endpoint *ep, const via_session_config *config,
+			 via_session **out)
 {
 	via_session_config c;
 	stack st;
@@ -262,7 +273,8 @@ via_rc session_step_until(via_session *s, via_time deadline)
 
 		if (rc != VIA_AGAIN)
 			return rc;
-		rc = via_session_wait(s, s->phase == PHASE_HELLO_OUT ? VIA_EV_TX : VIA_EV_RX, until);
+		rc = via_session_wait(s, s->phase == PHASE_HELLO_OUT ? VIA_EV_TX : VIA_EV_RX,
+				      until);
 		if (rc == VIA_TIMEOUT && s->hs_deadline <= deadline)
 			continue; /* the handshake's own deadline: step says so */
 		if (rc != VIA_OK)
@@ -271,7 +283,8 @@ via_rc session_step_until(via_session *s, via_time deadline)
 }
 
 /* Pauses between two tries to get into a full queue: 1, 2, 4 ... 16 ms, never past the deadline. */
-static via_rc pause_before_retry(const core_env *e, uint32_t tries, const os_waker *waker, via_time deadline)
+static via_rc pause_before_retry(const core_env *e, uint32_t tries, const os_waker *waker,
+				 via_time deadline)
 {
 	via_time until = via_deadline((uint64_t)(1u << (tries < 4 ? tries : 4)) * 1000000u);
 	via_waitobj obj;
@@ -286,8 +299,9 @@ static via_rc pause_before_retry(const core_env *e, uint32_t tries, const os_wak
 	return VIA_OK;
 }
 
-via_rc session_start_until(via_registry *r, const via_endpoint *ep, const via_session_config *config,
-			   const os_waker *waker, via_time deadline, via_session **out)
+via_rc session_start_until(via_registry *r, const via_endpoint *ep,
+			   const via_session_config *config, const os_waker *waker,
+			   via_time deadline, via_session **out)
 {
 	uint32_t tries;
 
@@ -312,8 +326,8 @@ int session_fallback(const via_session *s, via_session_config *config, candidate
 	return config->profiles != 0;
 }
 
-via_rc via_session_connect(via_registry *r, const via_endpoint *ep, const via_session_config *config, via_time deadline,
-			   via_session **out)
+via_rc via_session_connect(via_registry *r, const via_endpoint *ep,
+			   const via_session_config *config, via_time deadline, via_session **out)
 {
 	candidates failed = {0};
 	via_session_config c;

@@ -1,23 +1,26 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/hs_server.c - the server's half of the handshake (docs/wire.md sections 5 and 6).
+/* core/session/hs_server.c - the server's half of the handshake (docs/wire.md sections 5 and 6).
  *
  * HELLO is read and decided first; only the selected upgrade is provisioned, before the answer leaves. A
- * provision that fails drops that bit and the decision is made again.                                */
+ * provision that fails drops that bit and the decision is made again. */
 #include "session.h"
 #include <string.h>
 
 /* What a provision handed over; on failure it is closed. */
-static via_rc check_provisioned(via_session *s, via_link *data, const via_upgrade *up, const char *who)
+static via_rc check_provisioned(via_session *s, via_link *data, const via_upgrade *up,
+				const char *who)
 {
 	uint32_t most = s->base->limits->max_handles;
 	via_rc rc = link_check(data, who);
 
-	if (rc == VIA_OK && up->n_handles > (most < MAX_UPGRADE_HANDLES ? most : MAX_UPGRADE_HANDLES))
-		rc = core_fail(VIA_NOTSUP, "%s hands over %u handles, the baseline carries %u", who, up->n_handles, most);
+	if (rc == VIA_OK &&
+	    up->n_handles > (most < MAX_UPGRADE_HANDLES ? most : MAX_UPGRADE_HANDLES))
+		rc = core_fail(VIA_NOTSUP, "%s hands over %u handles, the baseline carries %u", who,
+			       up->n_handles, most);
 	if (rc == VIA_OK)
 		return rc;
 	session_close_handles(s->env, s->out_handles,
-			      up->n_handles < MAX_UPGRADE_HANDLES ? up->n_handles : MAX_UPGRADE_HANDLES);
+			      up->n_handles < MAX_UPGRADE_HANDLES ? up->n_handles
+								  : MAX_UPGRADE_HANDLES);
 	link_discard(data);
 	return rc;
 }
@@ -44,8 +47,8 @@ static via_rc provision(via_session *s, const via_wire_ack *ack, via_link **out)
 		return rc;
 	t = ref.vtable;
 	if ((t->needs & ~s->base->caps) != 0) {
-		rc = core_fail(VIA_NOTSUP, "%s needs capabilities 0x%llx that the baseline lacks", reg_ref_id(&ref),
-			       (unsigned long long)(t->needs & ~s->base->caps));
+		rc = core_fail(VIA_NOTSUP, "%s needs capabilities 0x%llx that the baseline lacks",
+			       reg_ref_id(&ref), (unsigned long long)(t->needs & ~s->base->caps));
 		goto release;
 	}
 	reg_ctl_lock(s->reg, &ref);
@@ -87,8 +90,9 @@ static uint16_t decide(via_session *s, const via_wire_hello *hello, via_wire_ack
 		if (status != VIA_STATUS_OK)
 			return status;
 		if (ack->session_id == 0)
-			ack->session_id = s->agreed.session_id != 0 ? s->agreed.session_id
-								    : atomic_fetch_add(s->next_id, 1);
+			ack->session_id = s->agreed.session_id != 0
+						  ? s->agreed.session_id
+						  : atomic_fetch_add(s->next_id, 1);
 		s->agreed.session_id = ack->session_id;
 		if (ack->selected == PROFILE_BASELINE)
 			return status;
@@ -97,7 +101,8 @@ static uint16_t decide(via_session *s, const via_wire_hello *hello, via_wire_ack
 			return status;
 		}
 		candidates_verdict(s->cand, ack->selected, VIA_VERDICT_FAILED, via_error());
-		reg_log(s->reg, VIA_LOG_WARN, "core", "%s: profile 0x%x: %s", s->what, ack->selected, via_error());
+		reg_log(s->reg, VIA_LOG_WARN, "core", "%s: profile 0x%x: %s", s->what,
+			ack->selected, via_error());
 		supported &= ~ack->selected;
 	}
 }
@@ -163,7 +168,8 @@ static via_rc send_answer(via_session *s)
 {
 	via_rc rc;
 
-	if (s->status == VIA_STATUS_OK) { /* the client's first request may be right behind the answer */
+	if (s->status ==
+	    VIA_STATUS_OK) { /* the client's first request may be right behind the answer */
 		rc = session_settle(s);
 		if (rc != VIA_OK)
 			return rc;
@@ -194,7 +200,8 @@ via_rc hs_server_step(via_session *s)
 	via_rc rc = VIA_OK;
 
 	if (s->phase == PHASE_DEAD)
-		return core_fail(s->fail_rc, "the handshake failed before (%s)", via_rc_text(s->fail_rc));
+		return core_fail(s->fail_rc, "the handshake failed before (%s)",
+				 via_rc_text(s->fail_rc));
 	if (s->phase == PHASE_HELLO_IN)
 		rc = receive_hello(s);
 	if (rc == VIA_OK && s->phase == PHASE_ACK_OUT)
@@ -206,6 +213,7 @@ via_rc hs_server_step(via_session *s)
 	if (rc != VIA_AGAIN)
 		return hs_fail(s, rc);
 	if (os_now() >= s->hs_deadline)
-		return hs_fail(s, core_fail(VIA_TIMEOUT, "the client sent no HELLO within %u ms", s->config.handshake_ms));
+		return hs_fail(s, core_fail(VIA_TIMEOUT, "the client sent no HELLO within %u ms",
+					    s->config.handshake_ms));
 	return rc;
 }

@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/inflight.c - set of message ids under way: open addressing, linear probing.         */
+/* core/session/inflight.c - set of message ids under way: open addressing, linear probing. */
 #include "session.h"
 #include <string.h>
 
@@ -70,7 +69,8 @@ via_rc inflight_add(const core_env *e, inflight *f, uint64_t id)
 	if (f->n * 2 >= f->cap)
 		rc = grow(e, f);
 	if (rc == VIA_OK && f->used[find(f, id)] != 0)
-		rc = core_fail(VIA_EXISTS, "message id %llu is in flight already", (unsigned long long)id);
+		rc = core_fail(VIA_EXISTS, "message id %llu is in flight already",
+			       (unsigned long long)id);
 	if (rc == VIA_OK) {
 		put(f, id);
 		f->n++;

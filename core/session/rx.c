@@ -1,8 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/rx.c - the receive lane: checks, chunks, batches (docs/wire.md sections 2, 3, 4, 8).
+/* core/session/rx.c - the receive lane: checks, chunks, batches (docs/wire.md sections 2, 3, 4, 8).
  *
  * Bytes that the peer can still write (VIA_VIEW_SHARED) are copied before they are looked at. A payload
- * that came in one private record is lent to the caller where it lies.                               */
+ * that came in one private record is lent to the caller where it lies. */
 #include "session.h"
 #include <string.h>
 
@@ -85,16 +84,18 @@ static via_rc check_kind(const via_session *s, const via_wire_header *h)
 
 static via_rc check_header(via_session *s, const via_wire_header *h)
 {
-	uint32_t items = s->is_server != 0 ? s->agreed.max_request_batch : s->agreed.max_response_batch;
+	uint32_t items =
+		s->is_server != 0 ? s->agreed.max_request_batch : s->agreed.max_response_batch;
 	via_rc rc = check_kind(s, h);
 
 	if (rc != VIA_OK)
 		return rc;
 	if (h->payload_len > s->max_in)
-		return core_fail(VIA_LIMIT, "payload_len: expected at most %u as agreed, found %u", s->max_in,
-				 h->payload_len);
+		return core_fail(VIA_LIMIT, "payload_len: expected at most %u as agreed, found %u",
+				 s->max_in, h->payload_len);
 	if (h->item_count > items)
-		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u", items, h->item_count);
+		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u",
+				 items, h->item_count);
 	if (s->is_server == 0 && inflight_take(&s->flight, h->message_id) == 0)
 		return core_fail(VIA_PROTO, "message_id %llu answers no request in flight",
 				 (unsigned long long)h->message_id);
@@ -106,12 +107,16 @@ static via_rc check_length(const via_session *s, const via_wire_header *h, const
 	uint32_t body = v->len - VIA_WIRE_HEADER;
 
 	if ((v->flags & VIA_VIEW_CUT) != 0)
-		return core_fail(VIA_PROTO, "packet: longer than the %u bytes that this session allows", v->len);
+		return core_fail(VIA_PROTO,
+				 "packet: longer than the %u bytes that this session allows",
+				 v->len);
 	if (body > h->payload_len)
-		return core_fail(VIA_PROTO, "packet: expected at most %u bytes after the header, found %u",
+		return core_fail(VIA_PROTO,
+				 "packet: expected at most %u bytes after the header, found %u",
 				 h->payload_len, body);
 	if (body < h->payload_len && s->chunked == 0)
-		return core_fail(VIA_PROTO, "packet: expected %u bytes after the header, found %u", h->payload_len, body);
+		return core_fail(VIA_PROTO, "packet: expected %u bytes after the header, found %u",
+				 h->payload_len, body);
 	return VIA_OK;
 }
 
@@ -149,7 +154,8 @@ static via_rc first_packet(via_session *s, via_message *m)
 	via_rc rc;
 
 	if (v->len < sizeof head)
-		return core_fail(VIA_PROTO, "packet: expected at least %u bytes, found %u", VIA_WIRE_HEADER, v->len);
+		return core_fail(VIA_PROTO, "packet: expected at least %u bytes, found %u",
+				 VIA_WIRE_HEADER, v->len);
 	memcpy(head, bytes, sizeof head);
 	if (via_wire_header_decode(head, sizeof head, &r->header, &why) != VIA_OK)
 		return core_fail_flaw("outer header", &why);
@@ -180,7 +186,9 @@ static via_rc first_packet(via_session *s, via_message *m)
 	r->partial = 1;
 	r->got = body;
 	r->index = 1;
-	r->count = 1 + (r->header.payload_len - body - 1) / (s->agreed.packet_size - VIA_WIRE_HEADER) + 1;
+	r->count = 1 +
+		   (r->header.payload_len - body - 1) / (s->agreed.packet_size - VIA_WIRE_HEADER) +
+		   1;
 	return VIA_AGAIN;
 }
 
@@ -195,17 +203,20 @@ static via_rc check_chunk(const via_session *s, const via_wire_chunk *c, uint32_
 
 	if (c->message_id != r->header.message_id)
 		return core_fail(VIA_PROTO, "chunk message_id: expected %llu, found %llu",
-				 (unsigned long long)r->header.message_id, (unsigned long long)c->message_id);
+				 (unsigned long long)r->header.message_id,
+				 (unsigned long long)c->message_id);
 	if (c->chunk_index != r->index)
-		return core_fail(VIA_PROTO, "chunk_index: expected %u, found %u", r->index, c->chunk_index);
+		return core_fail(VIA_PROTO, "chunk_index: expected %u, found %u", r->index,
+				 c->chunk_index);
 	if (c->chunk_count != r->count)
-		return core_fail(VIA_PROTO, "chunk_count: expected %u, found %u", r->count, c->chunk_count);
+		return core_fail(VIA_PROTO, "chunk_count: expected %u, found %u", r->count,
+				 c->chunk_count);
 	if (c->total_message_len != VIA_WIRE_HEADER + r->header.payload_len)
 		return core_fail(VIA_PROTO, "total_message_len: expected %u, found %u",
 				 VIA_WIRE_HEADER + r->header.payload_len, c->total_message_len);
 	if (c->chunk_payload_len != want || packet_len - VIA_WIRE_HEADER != want)
-		return core_fail(VIA_PROTO, "chunk_payload_len: expected %u, declared %u, found %u", want,
-				 c->chunk_payload_len, packet_len - VIA_WIRE_HEADER);
+		return core_fail(VIA_PROTO, "chunk_payload_len: expected %u, declared %u, found %u",
+				 want, c->chunk_payload_len, packet_len - VIA_WIRE_HEADER);
 	return VIA_OK;
 }
 
@@ -223,7 +234,8 @@ static via_rc next_chunk(via_session *s, via_message *m)
 	if (via_wire_chunk_decode(head, head_len, &c, &why) != VIA_OK)
 		return core_fail_flaw("chunk header", &why);
 	if ((r->view.flags & VIA_VIEW_CUT) != 0)
-		return core_fail(VIA_PROTO, "chunk: longer than the agreed packet of %u bytes", s->agreed.packet_size);
+		return core_fail(VIA_PROTO, "chunk: longer than the agreed packet of %u bytes",
+				 s->agreed.packet_size);
 	rc = check_chunk(s, &c, r->view.len);
 	if (rc != VIA_OK)
 		return rc;

@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/session.c - life of a session, waiting, facts.                                      */
+/* core/session/session.c - life of a session, waiting, facts. */
 #include "session.h"
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +15,10 @@ via_rc session_config_copy(const via_session_config *in, via_session_config *out
 
 	if (in != NULL) {
 		if (!VIA_HAS(in, via_session_config, handshake_ms))
-			return core_fail(VIA_INVAL, "session configuration: struct_size is %u, expected at least %zu",
-					 in->struct_size, sizeof c);
+			return core_fail(
+				VIA_INVAL,
+				"session configuration: struct_size is %u, expected at least %zu",
+				in->struct_size, sizeof c);
 		n = in->struct_size < sizeof c ? in->struct_size : sizeof c;
 		memcpy(&c, in, n);
 		c.struct_size = sizeof c;
@@ -35,15 +36,16 @@ static void apply_defaults(via_session *s)
 	if (c->max_request_batch == 0)
 		c->max_request_batch = DEFAULT_BATCH;
 	if (c->max_response_payload == 0)
-		c->max_response_payload = s->is_server != 0 ? DEFAULT_RESPONSE_SERVER : DEFAULT_RESPONSE_CLIENT;
+		c->max_response_payload =
+			s->is_server != 0 ? DEFAULT_RESPONSE_SERVER : DEFAULT_RESPONSE_CLIENT;
 	if (c->packet_size == 0 || c->packet_size > s->base->limits->max_record)
 		c->packet_size = s->base->limits->max_record;
 	if (c->handshake_ms == 0)
 		c->handshake_ms = DEFAULT_HANDSHAKE_MS;
 }
 
-via_rc session_new(via_registry *reg, const stack *st, via_link *base, const via_session_config *config, int is_server,
-		   via_session **out)
+via_rc session_new(via_registry *reg, const stack *st, via_link *base,
+		   const via_session_config *config, int is_server, via_session **out)
 {
 	const core_env *e = reg_env(reg);
 	via_session *s = env_alloc(e, sizeof *s);
@@ -66,10 +68,12 @@ via_rc session_new(via_registry *reg, const stack *st, via_link *base, const via
 	apply_defaults(s);
 	candidates_collect(reg, s->config.profiles, s->cand);
 	if ((s->cand->mask & PROFILE_BASELINE) != 0)
-		snprintf(s->cand->list[0].id, sizeof s->cand->list[0].id, "%s", reg_ref_id(&st->layer[0].ref));
+		snprintf(s->cand->list[0].id, sizeof s->cand->list[0].id, "%s",
+			 reg_ref_id(&st->layer[0].ref));
 	s->offered = s->cand->mask;
 	s->hs_deadline = via_deadline((uint64_t)s->config.handshake_ms * 1000000u);
-	snprintf(s->what, sizeof s->what, "%s session of %.60s", is_server != 0 ? "a server" : "a client", st->service);
+	snprintf(s->what, sizeof s->what, "%s session of %.60s",
+		 is_server != 0 ? "a server" : "a client", st->service);
 	inflight_init(&s->flight);
 	stack_pin(st, &s->pins, s->what);
 	reg_hold(reg, &s->hold, s->what);
@@ -153,9 +157,11 @@ via_rc session_settle(via_session *s)
 	via_link *data = s->data;
 	uint32_t longest;
 
-	longest = session_record(s->is_server != 0 ? a->max_request_payload : a->max_response_payload);
+	longest = session_record(s->is_server != 0 ? a->max_request_payload
+						   : a->max_response_payload);
 	s->max_in = longest - VIA_WIRE_HEADER;
-	s->max_out = session_record(s->is_server != 0 ? a->max_response_payload : a->max_request_payload) -
+	s->max_out = session_record(s->is_server != 0 ? a->max_response_payload
+						      : a->max_request_payload) -
 		     VIA_WIRE_HEADER;
 	s->chunked = s->data == s->base;
 	if (s->chunked != 0 && longest > a->packet_size)
@@ -172,18 +178,19 @@ static via_link *lane_link(const via_session *s)
 	return s->phase == PHASE_UP ? s->data : s->base;
 }
 
-via_rc via_session_arm(via_session *s, uint32_t events, via_waitobj *out)
+via_rc session_arm(via_session *s, uint32_t events, via_waitobj *out)
 {
 	via_link *l = lane_link(s);
 
 	if (s->phase == PHASE_DEAD || s->phase == PHASE_ATTACH)
 		return VIA_BUSY;
-	if ((events & VIA_EV_RX) != 0 && (s->rx.has_view != 0 || atomic_load(&s->rx.fail) != VIA_OK))
+	if ((events & VIA_EV_RX) != 0 &&
+	    (s->rx.has_view != 0 || atomic_load(&s->rx.fail) != VIA_OK))
 		return VIA_BUSY;
 	return l->ops->arm(l, events & (VIA_EV_RX | VIA_EV_TX), out);
 }
 
-void via_session_disarm(via_session *s, uint32_t events)
+void session_disarm(via_session *s, uint32_t events)
 {
 	via_link *l = lane_link(s);
 
@@ -203,17 +210,20 @@ via_rc session_check_baseline(via_session *s)
 		rc = VIA_PROTO;
 	}
 	via_session_abort(s, rc);
-	return rc == VIA_PROTO ? core_fail(rc, "a record of %u bytes on the baseline of an upgraded session", v.len)
-			       : session_link_end(rc);
+	return rc == VIA_PROTO
+		       ? core_fail(rc,
+				   "a record of %u bytes on the baseline of an upgraded session",
+				   v.len)
+		       : session_link_end(rc);
 }
 
 /* The baseline under an upgrade is the death notice, unless the data link sleeps on it itself. */
-via_rc session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2])
+via_rc via_session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2])
 {
 	via_rc rc, end;
 
 	objs[0].struct_size = objs[1].struct_size = sizeof objs[0];
-	rc = via_session_arm(s, events, &objs[0]);
+	rc = session_arm(s, events, &objs[0]);
 	if (rc != VIA_OK)
 		return rc;
 	if (s->phase != PHASE_UP || s->data == s->base)
@@ -226,23 +236,31 @@ via_rc session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2])
 		return 2;
 	if (rc == VIA_OK)
 		s->base->ops->disarm(s->base, VIA_EV_RX);
-	via_session_disarm(s, events);
+	session_disarm(s, events);
 	return end != VIA_OK ? end : rc;
 }
 
+void via_session_wait_done(via_session *s, uint32_t events, via_rc n)
+{
+	if (n > 0)
+		session_disarm(s, events);
+	if (n == 2)
+		s->base->ops->disarm(s->base, VIA_EV_RX);
+}
+
 /* While one lane sleeps on the baseline too, the other one must leave it alone: it sleeps on the data link
- * and wakes now and then to see whether the watch is free.                                             */
+ * and wakes now and then to see whether the watch is free. */
 static via_rc sleep_beside(via_session *s, uint32_t events, via_time deadline)
 {
 	via_time slice = via_deadline(WATCH_SLICE_NS);
 	via_waitobj obj = {.struct_size = sizeof obj};
 	uint32_t ready;
-	via_rc rc = via_session_arm(s, events, &obj);
+	via_rc rc = session_arm(s, events, &obj);
 
 	if (rc != VIA_OK)
 		return rc == VIA_BUSY ? VIA_OK : rc;
 	rc = os_wait(s->env, &obj, 1, slice < deadline ? slice : deadline, &ready);
-	via_session_disarm(s, events);
+	session_disarm(s, events);
 	return rc == VIA_TIMEOUT && slice < deadline ? VIA_OK : rc;
 }
 
@@ -250,14 +268,12 @@ static via_rc sleep_watching(via_session *s, uint32_t events, via_time deadline)
 {
 	via_waitobj objs[2];
 	uint32_t ready = 0;
-	via_rc rc, n = session_wait_set(s, events, objs);
+	via_rc rc, n = via_session_wait_set(s, events, objs);
 
 	if (n < 0)
 		return n == VIA_BUSY ? VIA_OK : n;
 	rc = os_wait(s->env, objs, (uint32_t)n, deadline, &ready);
-	via_session_disarm(s, events);
-	if (n == 2)
-		s->base->ops->disarm(s->base, VIA_EV_RX);
+	via_session_wait_done(s, events, n);
 	return rc;
 }
 
@@ -343,7 +359,8 @@ via_rc via_session_send_wait(via_session *s, const via_message *m, via_time dead
 	while (rc == VIA_AGAIN || rc == VIA_PENDING) {
 		rc = via_session_wait(s, VIA_EV_TX, deadline);
 		if (rc != VIA_OK) {
-			if (accepted != 0) /* half a message is out: the session is of no more use */
+			if (accepted !=
+			    0) /* half a message is out: the session is of no more use */
 				via_session_abort(s, rc);
 			return rc;
 		}

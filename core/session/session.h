@@ -4,7 +4,7 @@
  *   session.c   life, waiting, facts          candidates.c  which profiles, and why not
  *   tx.c        send lane, chunking           hs_client.c   HELLO, the client's side
  *   rx.c        receive lane, reassembly      hs_server.c   HELLO, the server's side
- *   inflight.c  ids of requests under way     acceptor.c    listener and its handshakes           */
+ *   inflight.c  ids of requests under way     acceptor.c    listener and its handshakes */
 #ifndef VIA_CORE_SESSION_H
 #define VIA_CORE_SESSION_H
 #include "../os/os.h"
@@ -55,20 +55,20 @@ void candidates_settle(candidates *c, uint32_t peer, uint32_t selected);
 /* -- session -------------------------------------------------------------------------------------------- */
 
 enum session_phase {
-	PHASE_HELLO_OUT,  /* client: HELLO not sent yet                   */
-	PHASE_ACK_IN,     /* client: waiting for the answer               */
-	PHASE_ATTACH,     /* client: the upgrade asked to be tried again  */
-	PHASE_HELLO_IN,   /* server: waiting for HELLO                    */
-	PHASE_ACK_OUT,    /* server: answer decided, not sent yet         */
+	PHASE_HELLO_OUT, /* client: HELLO not sent yet */
+	PHASE_ACK_IN,    /* client: waiting for the answer */
+	PHASE_ATTACH,    /* client: the upgrade asked to be tried again */
+	PHASE_HELLO_IN,  /* server: waiting for HELLO */
+	PHASE_ACK_OUT,   /* server: answer decided, not sent yet */
 	PHASE_UP,
-	PHASE_DEAD        /* the handshake failed: fail_rc                */
+	PHASE_DEAD /* the handshake failed: fail_rc */
 };
 
 typedef struct tx_lane {
 	int pending; /* a chunked message is under way */
 	via_wire_header header;
 	const uint8_t *payload;
-	uint32_t sent;        /* payload bytes already on the link */
+	uint32_t sent;         /* payload bytes already on the link */
 	uint32_t index, count; /* next chunk, chunks in all */
 	_Atomic via_rc fail;
 } tx_lane;
@@ -90,16 +90,17 @@ struct via_session {
 	const core_env *env;
 	int is_server;
 	enum session_phase phase;
-	via_rc fail_rc; /* of the handshake */
+	via_rc fail_rc;    /* of the handshake */
 	int attach_failed; /* client: the selected upgrade could not be used */
-	stack own_stack; /* client: its own; server: empty */
-	const stack *st; /* the stack in use until the session is up */
+	stack own_stack;   /* client: its own; server: empty */
+	const stack *st;   /* the stack in use until the session is up */
 	via_link *base;
-	_Atomic(via_link *) data; /* == base on the baseline profile; abort() reads it from any thread */
+	_Atomic(via_link *)
+		data; /* == base on the baseline profile; abort() reads it from any thread */
 	link_pins pins;
 	via_ref upgrade; /* module of data when it is not base */
 	reg_pin hold;
-	char what[96]; /* names the session in refused unloads and logs */
+	char what[96];      /* names the session in refused unloads and logs */
 	atomic_int watched; /* a sleeping lane looks after the baseline under an upgrade */
 
 	via_session_config config;
@@ -110,7 +111,7 @@ struct via_session {
 	via_time hs_deadline;
 	int (*admit)(void *arg); /* server: 0 refuses with LIMIT_EXCEEDED */
 	void *admit_arg;
-	_Atomic uint64_t *next_id; /* server: session numbers of the acceptor */
+	_Atomic uint64_t *next_id;        /* server: session numbers of the acceptor */
 	uint8_t out[VIA_WIRE_ACK_PACKET]; /* HELLO or HELLO_ACK under way */
 	uint32_t out_len;
 	via_handle out_handles[MAX_UPGRADE_HANDLES];
@@ -130,8 +131,8 @@ struct via_session {
 /* Takes over a caller's configuration of any age; NULL gives defaults. */
 via_rc session_config_copy(const via_session_config *in, via_session_config *out);
 /* Makes a session around a link that it then owns. st must outlive the handshake. */
-via_rc session_new(via_registry *reg, const stack *st, via_link *base, const via_session_config *config, int is_server,
-		   via_session **out);
+via_rc session_new(via_registry *reg, const stack *st, via_link *base,
+		   const via_session_config *config, int is_server, via_session **out);
 /* Handshake machines; as via_session_step(). */
 via_rc hs_client_step(via_session *s);
 via_rc hs_server_step(via_session *s);
@@ -140,10 +141,11 @@ via_rc hs_fail(via_session *s, via_rc rc);
 /* Steps and waits until the session is up, has failed, or the deadline passed. */
 via_rc session_step_until(via_session *s, via_time deadline);
 /* via_session_start(), tried again while the server's queue is full. waker (may be NULL) ends a pause. */
-via_rc session_start_until(via_registry *r, const via_endpoint *ep, const via_session_config *config,
-			   const os_waker *waker, via_time deadline, via_session **out);
+via_rc session_start_until(via_registry *r, const via_endpoint *ep,
+			   const via_session_config *config, const os_waker *waker,
+			   via_time deadline, via_session **out);
 /* True when a handshake failed on the client's own side of an upgrade: config then offers one bit less, and
- * `failed` remembers why for the session that comes next.                                             */
+ * `failed` remembers why for the session that comes next. */
 int session_fallback(const via_session *s, via_session_config *config, candidates *failed);
 /* One packet with handles; VIA_OK, VIA_AGAIN or a failure. */
 via_rc hs_send(via_session *s);
@@ -157,14 +159,15 @@ via_rc session_link_end(via_rc rc);
 via_rc session_check_baseline(via_session *s);
 void session_close_handles(const core_env *e, via_handle *h, uint32_t n);
 
+/* Arms the link of the lanes alone, without the baseline under it. */
+via_rc session_arm(via_session *s, uint32_t events, via_waitobj *out);
+void session_disarm(via_session *s, uint32_t events);
+
 /* Receive lane: fetches a record if there is none yet. VIA_OK: there is one. */
 via_rc rx_fetch(via_session *s);
 void rx_drop_view(via_session *s);
 /* Send lane: goes on with a message whose payload moved to another address. */
 void tx_rebase(via_session *s, const void *payload);
-
-/* Sleeping with more than one object: fills objs, returns the count, VIA_BUSY, or how the session ended. */
-via_rc session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2]);
 
 /* Acceptor parts for the managed server. */
 const stack *acceptor_stack(const via_acceptor *a);

@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/stack.c - resolves "fault+uds" into loaded modules and makes links from them.       */
+/* core/session/stack.c - resolves "fault+uds" into loaded modules and makes links from them. */
 #include "stack.h"
 #include "../os/os.h"
 #include <string.h>
@@ -10,8 +9,8 @@ enum { SERVICE_MAX = 127, RUN_DIR_MAX = 255 }; /* docs/wire.md section 17 */
 
 static int service_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-	       c == '_' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '-';
 }
 
 /* docs/wire.md section 9: service names. */
@@ -20,14 +19,17 @@ static via_rc check_service(const char *s)
 	size_t n;
 
 	if (s == NULL || s[0] == '\0')
-		return core_fail(VIA_INVAL, "service name: expected at least one character, found none");
+		return core_fail(VIA_INVAL,
+				 "service name: expected at least one character, found none");
 	for (n = 0; s[n] != '\0'; n++) {
 		if (n == SERVICE_MAX)
-			return core_fail(VIA_INVAL, "service name: expected at most %d bytes", SERVICE_MAX);
+			return core_fail(VIA_INVAL, "service name: expected at most %d bytes",
+					 SERVICE_MAX);
 		if (!service_char(s[n]))
-			return core_fail(VIA_INVAL,
-					 "service name: expected only A-Z a-z 0-9 . _ -, found byte 0x%02x at %zu",
-					 (unsigned char)s[n], n);
+			return core_fail(
+				VIA_INVAL,
+				"service name: expected only A-Z a-z 0-9 . _ -, found byte 0x%02x at %zu",
+				(unsigned char)s[n], n);
 	}
 	if (strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
 		return core_fail(VIA_INVAL, "service name: \"%s\" is a directory", s);
@@ -48,9 +50,38 @@ via_rc via_endpoint_check(const via_endpoint *ep)
 	if (ep->run_dir[0] == '\0')
 		return core_fail(VIA_INVAL, "run directory: expected a path, found an empty one");
 	if (strlen(ep->run_dir) > RUN_DIR_MAX)
-		return core_fail(VIA_INVAL, "run directory: expected at most %d bytes, found %zu", RUN_DIR_MAX,
-				 strlen(ep->run_dir));
+		return core_fail(VIA_INVAL, "run directory: expected at most %d bytes, found %zu",
+				 RUN_DIR_MAX, strlen(ep->run_dir));
 	return VIA_OK;
+}
+
+static char *copy_or_null(const core_env *e, const char *s, int *failed)
+{
+	char *c = s == NULL ? NULL : env_strdup(e, s);
+
+	*failed |= s != NULL && c == NULL;
+	return c;
+}
+
+via_rc endpoint_copy(const core_env *e, const via_endpoint *in, via_endpoint *out)
+{
+	int failed = 0;
+
+	*out = (via_endpoint){.struct_size = sizeof *out,
+			      .service = copy_or_null(e, in->service, &failed),
+			      .run_dir = copy_or_null(e, in->run_dir, &failed),
+			      .transport = copy_or_null(e, in->transport, &failed),
+			      .config = copy_or_null(e, in->config, &failed),
+			      .auth_token = in->auth_token};
+	return failed != 0 ? core_nomem("endpoint") : VIA_OK;
+}
+
+void endpoint_free(const core_env *e, via_endpoint *ep)
+{
+	env_free(e, (char *)(uintptr_t)ep->service);
+	env_free(e, (char *)(uintptr_t)ep->run_dir);
+	env_free(e, (char *)(uintptr_t)ep->transport);
+	env_free(e, (char *)(uintptr_t)ep->config);
 }
 
 via_rc via_default_run_dir(char *buf, uint32_t cap)
@@ -112,10 +143,11 @@ static via_rc split_config(stack *st, const char *config)
 			via_rc rc;
 
 			if (owner == NULL)
-				return core_fail(VIA_INVAL,
-						 "transport configuration: expected \"scheme.key=value\" with a scheme of "
-						 "this endpoint, found \"%.*s\"",
-						 (int)(n > 80 ? 80 : n), config);
+				return core_fail(
+					VIA_INVAL,
+					"transport configuration: expected \"scheme.key=value\" with a scheme of "
+					"this endpoint, found \"%.*s\"",
+					(int)(n > 80 ? 80 : n), config);
 			rc = add_line(reg_env(st->reg), owner, config, n);
 			if (rc != VIA_OK)
 				return rc;
@@ -135,10 +167,13 @@ static via_rc take_layer(stack *st, const char *scheme, size_t len, uint32_t rol
 	via_rc rc;
 
 	if (len == 0 || len >= sizeof name)
-		return core_fail(VIA_INVAL, "transport: expected scheme names with '+' between, found \"%.*s\"",
-				 (int)(len > 63 ? 63 : len), scheme);
+		return core_fail(
+			VIA_INVAL,
+			"transport: expected scheme names with '+' between, found \"%.*s\"",
+			(int)(len > 63 ? 63 : len), scheme);
 	if (st->n == STACK_MAX_LAYERS)
-		return core_fail(VIA_INVAL, "transport: expected at most %d layers", STACK_MAX_LAYERS);
+		return core_fail(VIA_INVAL, "transport: expected at most %d layers",
+				 STACK_MAX_LAYERS);
 	memcpy(name, scheme, len);
 	name[len] = '\0';
 	rc = via_registry_acquire(st->reg, VIA_KIND_TRANSPORT, name, 0, &l->ref);
@@ -238,14 +273,17 @@ via_rc link_check(const via_link *l, const char *what)
 	const via_link_ops *o = l->ops;
 
 	if (o == NULL || !VIA_HAS(o, via_link_ops, close))
-		return core_fail(VIA_EABI, "%s: link operations are shorter than ABI %u.0 asks for", what, VIA_ABI_MAJOR);
-	if (o->reserve == NULL || o->commit == NULL || o->send == NULL || o->recv == NULL || o->release == NULL ||
-	    o->arm == NULL || o->disarm == NULL || o->abort == NULL || o->expect == NULL || o->take_handles == NULL ||
-	    o->shutdown == NULL || o->peer == NULL || o->get_ext == NULL || o->close == NULL)
+		return core_fail(VIA_EABI, "%s: link operations are shorter than ABI %u.0 asks for",
+				 what, VIA_ABI_MAJOR);
+	if (o->reserve == NULL || o->commit == NULL || o->send == NULL || o->recv == NULL ||
+	    o->release == NULL || o->arm == NULL || o->disarm == NULL || o->abort == NULL ||
+	    o->expect == NULL || o->take_handles == NULL || o->shutdown == NULL ||
+	    o->peer == NULL || o->get_ext == NULL || o->close == NULL)
 		return core_fail(VIA_EABI, "%s: a mandatory link operation is missing", what);
-	if (l->limits == NULL || !VIA_HAS(l->limits, via_limits, align) || l->limits->max_record < VIA_EXPECT_INITIAL)
-		return core_fail(VIA_EABI, "%s: link limits are missing or below %u bytes a record", what,
-				 VIA_EXPECT_INITIAL);
+	if (l->limits == NULL || !VIA_HAS(l->limits, via_limits, align) ||
+	    l->limits->max_record < VIA_EXPECT_INITIAL)
+		return core_fail(VIA_EABI, "%s: link limits are missing or below %u bytes a record",
+				 what, VIA_EXPECT_INITIAL);
 	return VIA_OK;
 }
 
@@ -304,7 +342,9 @@ via_rc stack_wrap(const stack *st, via_link **link)
 		via_link *outer;
 
 		if ((stack_transport(d)->needs & ~l->caps) != 0) {
-			rc = core_fail(VIA_NOTSUP, "%s: the link under it lacks capabilities 0x%llx", reg_ref_id(&d->ref),
+			rc = core_fail(VIA_NOTSUP,
+				       "%s: the link under it lacks capabilities 0x%llx",
+				       reg_ref_id(&d->ref),
 				       (unsigned long long)(stack_transport(d)->needs & ~l->caps));
 			break;
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * core/session/stack.h - the transports under an endpoint: one baseline, decorators around it.
  *
- * A stack holds its modules as long as it lives. Links made from it hold them on their own.        */
+ * A stack holds its modules as long as it lives. Links made from it hold them on their own. */
 #ifndef VIA_CORE_STACK_H
 #define VIA_CORE_STACK_H
 #include "../registry/registry.h"
@@ -16,11 +16,16 @@ typedef struct stack_layer {
 
 typedef struct stack {
 	via_registry *reg;
-	stack_layer layer[STACK_MAX_LAYERS]; /* layer[0] is the baseline, layer[n - 1] the outermost */
+	stack_layer
+		layer[STACK_MAX_LAYERS]; /* layer[0] is the baseline, layer[n - 1] the outermost */
 	uint32_t n;
 	char *ns, *service; /* of the endpoint, owned */
 	uint64_t auth_token;
 } stack;
+
+/* An endpoint with strings of its own; endpoint_free() also takes one that was copied in part. */
+via_rc endpoint_copy(const core_env *e, const via_endpoint *in, via_endpoint *out);
+void endpoint_free(const core_env *e, via_endpoint *ep);
 
 /* Resolves an endpoint: checks it, loads the transports, splits the configuration. */
 via_rc stack_open(via_registry *reg, const via_endpoint *ep, stack *out);

@@ -1,5 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/session/tx.c - the send lane: limits, headers, chunks (docs/wire.md sections 2, 4, 8).      */
+/* core/session/tx.c - the send lane: limits, headers, chunks (docs/wire.md sections 2, 4, 8). */
 #include "session.h"
 #include <string.h>
 
@@ -27,7 +26,8 @@ static via_rc lane_state(const via_session *s)
 }
 
 /* One record of two parts. VIA_OK, VIA_AGAIN or a failure. */
-static via_rc put_record(via_session *s, const void *head, uint32_t head_len, const void *body, uint32_t body_len)
+static via_rc put_record(via_session *s, const void *head, uint32_t head_len, const void *body,
+			 uint32_t body_len)
 {
 	via_link *l = s->data;
 	via_iov iov[2] = {{head, head_len}, {body, body_len}};
@@ -35,7 +35,8 @@ static via_rc put_record(via_session *s, const void *head, uint32_t head_len, co
 	uint8_t joined[JOIN_MAX];
 	via_rc rc;
 
-	if (body_len != 0 && head_len + body_len <= sizeof joined) { /* one part is cheaper to send than two */
+	if (body_len != 0 &&
+	    head_len + body_len <= sizeof joined) { /* one part is cheaper to send than two */
 		memcpy(joined, head, head_len);
 		memcpy(joined + head_len, body, body_len);
 		iov[0] = (via_iov){joined, head_len + body_len};
@@ -125,17 +126,21 @@ static via_rc start_message(via_session *s, const via_message *m)
 /* Local limits; docs/wire.md section 8. A refusal costs nothing and leaves the session usable. */
 static via_rc check_limits(const via_session *s, const via_message *m)
 {
-	uint32_t agreed = s->is_server != 0 ? s->agreed.max_response_batch : s->agreed.max_request_batch;
+	uint32_t agreed =
+		s->is_server != 0 ? s->agreed.max_response_batch : s->agreed.max_request_batch;
 	uint32_t items = agreed == 0 ? 1 : agreed;
 	uint16_t kind = s->is_server != 0 ? VIA_WIRE_RESPONSE : VIA_WIRE_REQUEST;
 
 	if (m->kind != kind)
-		return core_fail(VIA_INVAL, "message kind: expected %u on this side, found %u", kind, m->kind);
+		return core_fail(VIA_INVAL, "message kind: expected %u on this side, found %u",
+				 kind, m->kind);
 	if (m->payload_len > s->max_out)
-		return core_fail(VIA_TOOBIG, "payload: expected at most %u bytes as agreed, found %u", s->max_out,
-				 m->payload_len);
+		return core_fail(VIA_TOOBIG,
+				 "payload: expected at most %u bytes as agreed, found %u",
+				 s->max_out, m->payload_len);
 	if (m->item_count > items)
-		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u", items, m->item_count);
+		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u",
+				 items, m->item_count);
 	if (m->payload_len != 0 && m->payload == NULL)
 		return core_fail(VIA_INVAL, "payload of %u bytes at NULL", m->payload_len);
 	return VIA_OK;

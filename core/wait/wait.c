@@ -1,15 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0
- * core/wait/wait.c - calibration of the cost of a sleep, spin budget and history.
+/* core/wait/wait.c - calibration of the cost of a sleep, spin budget and history.
  *
  * The sleep's cost and the number of CPUs are facts about the machine, not about a registry: they are
- * measured once per process and kept in two atomics.                                                */
+ * measured once per process and kept in two atomics. */
 #include "wait.h"
 #include <stdatomic.h>
 #include <viaduct/app/registry.h>
 
 enum { CALIBRATION_ROUNDS = 9 };
 #define COST_DEFAULT_NS 50000u /* when it cannot be measured */
-#define COST_MIN_NS 20000u /* less means that both threads ran on one CPU: not what a peer's wake-up costs */
+#define COST_MIN_NS \
+	20000u /* less means that both threads ran on one CPU: not what a peer's wake-up costs */
 #define COST_MAX_NS 200000u
 #define LATENCY_FACTOR 40u /* in half sleeps: how much longer the latency policy spins */
 

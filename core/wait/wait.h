@@ -6,7 +6,7 @@
  * cost here, and only while the recent history of that link says the record is likely to come in that
  * time. With one usable CPU nobody spins, and never more threads of a process than there are CPUs.
  * Where spinning threads of several processes crowd each other out, their waits get long and the
- * history sends them to sleep.                                                                      */
+ * history sends them to sleep. */
 #ifndef VIA_CORE_WAIT_H
 #define VIA_CORE_WAIT_H
 #include "../os/os.h"
@@ -17,7 +17,7 @@ typedef struct wait_history {
 } wait_history;
 
 /* Budget of one spin under a policy, ns; 0: do not spin. Calibrates on first use, which takes about a
- * millisecond and one short-lived thread.                                                          */
+ * millisecond and one short-lived thread. */
 uint64_t wait_budget(const core_env *e, uint32_t policy);
 
 /* True if the history says that spinning pays. */

@@ -57,14 +57,14 @@ struct rig_room {
 enum { RIG_GUARD = 64, RIG_FILL = 0xAA };
 
 struct rig_room rig_room_open(uint64_t cap);
-int rig_room_whole(const struct rig_room *r);                /* guards untouched                 */
-int rig_room_blank(const struct rig_room *r, uint64_t from); /* nothing written from there on    */
+int rig_room_whole(const struct rig_room *r);                /* guards untouched */
+int rig_room_blank(const struct rig_room *r, uint64_t from); /* nothing written from there on */
 void rig_room_close(struct rig_room *r);
 
 /* -- encoding --------------------------------------------------------------------------------- */
 
 /* Checks a payload and writes it anew through the generic vtable, with `spare` reserved rows more
- * than it has. What check or the builder answers if that is a failure.                          */
+ * than it has. What check or the builder answers if that is a failure. */
 via_rc rig_reencode(const via_codec *c, uint32_t side, const struct rig_room *from, uint32_t spare,
 		    struct rig_room *to, uint64_t *used);
 /* The same through the typed functions. */

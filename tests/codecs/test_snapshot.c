@@ -176,7 +176,7 @@ Test(codec_snapshot, captured_and_interop_ones)
 /* -- one flaw at a time ----------------------------------------------------------------------- */
 
 /* Base: the message the malformed vectors were made from: items at 40 (39 bytes) and 80 (39 bytes),
- * (1,0,1,"abc","/x") and (2,0,1,"de","/yy"). Built here, so that one sees what is changed.     */
+ * (1,0,1,"abc","/x") and (2,0,1,"de","/yy"). Built here, so that one sees what is changed. */
 static uint64_t build_base(uint8_t *room, uint64_t cap)
 {
 	via_cgroups_snapshot_builder b;

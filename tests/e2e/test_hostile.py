@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -174,6 +175,17 @@ class AgainstTheServer(unittest.TestCase):
             self.assertEqual(p.recv()[14:16], b"\1\0", "BAD_ENVELOPE comes before the end")
 
 
+    def test_refusal_is_not_overtaken(self):
+        for _ in range(50):
+            p = self.peer()
+            with contextlib.suppress(BrokenPipeError):
+                p.send(peer.hello(token=99))
+                for i in range(5):
+                    p.send(peer.increment(i))
+            answer = p.recv()
+            self.assertEqual((len(answer), answer[14:16]), (80, b"\2\0"), "AUTH_FAILED comes before the end")
+
+
 class FakeServer:
     """Listens like a netipc server and runs script(connection) for each client."""
 
@@ -305,7 +317,8 @@ class DeathOfTheServer(unittest.TestCase):
         self.addCleanup(first.dir.cleanup)
         with Peer(first.path("increment")) as p:
             p.greet()
-            os.kill(first.p.pid, 19)  # stopped: the call is under way
+            os.kill(first.p.pid, signal.SIGSTOP)
+            os.waitpid(first.p.pid, os.WUNTRACED)  # it has stopped: the call stays under way
             p.send(peer.increment(1))
             client = subprocess.Popen(
                 [str(peer.BIN / "viaduct"), "call", "--run-dir", run_dir, "--timeout", "25s", "increment", "1"],

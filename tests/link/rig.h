@@ -3,7 +3,7 @@
  *
  * The rig is a host table of its own: allocations and system calls are counted and can be made to
  * fail.
- * rig_close() fails the test when a descriptor, a mapping, an allocation or a file is left.      */
+ * rig_close() fails the test when a descriptor, a mapping, an allocation or a file is left. */
 #ifndef VIA_TESTS_LINK_RIG_H
 #define VIA_TESTS_LINK_RIG_H
 #include <criterion/criterion.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/link/rig_os.h - what rig.c needs of the system: rig_posix.c, rig_windows.c.              */
+ * tests/link/rig_os.h - what rig.c needs of the system: rig_posix.c, rig_windows.c. */
 #ifndef VIA_TESTS_LINK_RIG_OS_H
 #define VIA_TESTS_LINK_RIG_OS_H
 #include <stddef.h>

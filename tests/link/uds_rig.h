@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/link/uds_rig.h - raw sockets beside the module: foreign servers, processes that die.     */
+ * tests/link/uds_rig.h - raw sockets beside the module: foreign servers, processes that die. */
 #ifndef VIA_TESTS_LINK_UDS_RIG_H
 #define VIA_TESTS_LINK_UDS_RIG_H
 #include "rig.h"

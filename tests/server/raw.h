@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/server/raw.h - a client that is a bare socket: every byte is the test's (POSIX).            */
+ * tests/server/raw.h - a client that is a bare socket: every byte is the test's (POSIX). */
 #ifndef VIA_TESTS_SERVER_RAW_H
 #define VIA_TESTS_SERVER_RAW_H
 #include "rig.h"
@@ -9,7 +9,7 @@ enum { RAW_MAX = 1 << 18 };
 
 /* Waits until the socket is ready for poll(2) events, at most until RIG_SOON. */
 int raw_wait(int fd, short events);
-int raw_connect(const rig *r, const char *service); /* waits while the queue is full */
+int raw_connect(const rig *r, const char *service);     /* waits while the queue is full */
 int raw_try_connect(const rig *r, const char *service); /* -1: errno */
 void raw_send(int fd, const void *p, size_t len);
 /* Bytes of the next record; 0: the end, also a reset. -1: none before the deadline. */

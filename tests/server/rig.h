@@ -2,7 +2,7 @@
  * tests/server/rig.h - a registry and a managed server that count what they take, a service that does what a
  * test asks of it, and clients of both levels.
  *
- * rig_close() fails the test when an allocation, a descriptor, a thread or a file is left.            */
+ * rig_close() fails the test when an allocation, a descriptor, a thread or a file is left. */
 #ifndef VIA_TESTS_SERVER_RIG_H
 #define VIA_TESTS_SERVER_RIG_H
 #include "core/os/os.h"
@@ -39,7 +39,8 @@ void rig_pause(void); /* lets others run; callers look at a condition again and 
 	do { \
 		via_time rig_end_ = via_deadline(RIG_SOON); \
 		while (!(condition)) { \
-			cr_assert_lt(via_now(), rig_end_, "%s:%d: never: %s", __FILE__, __LINE__, #condition); \
+			cr_assert_lt(via_now(), rig_end_, "%s:%d: never: %s", __FILE__, __LINE__, \
+				     #condition); \
 			rig_pause(); \
 		} \
 	} while (0)
@@ -48,15 +49,15 @@ void rig_pause(void); /* lets others run; callers look at a condition again and 
 
 typedef struct rig {
 	char stack[8];
-	char dir[64]; /* run directory: exists, empty */
+	char dir[64];      /* run directory: exists, empty */
 	char modules[256]; /* module path */
 	uint32_t policy;
 	via_registry *reg;
 	via_server *srv;
 	via_server_options options;
 	via_hooks hooks;
-	_Atomic int64_t live; /* allocations not freed */
-	atomic_uint allocs, gates; /* made, asked so far */
+	_Atomic int64_t live;              /* allocations not freed */
+	atomic_uint allocs, gates;         /* made, asked so far */
 	atomic_uint fail_alloc, fail_gate; /* the nth from now on fails; 0: none */
 	atomic_uint failed;
 	const char *_Atomic deny_call; /* every call of that name fails with deny_error */
@@ -64,7 +65,7 @@ typedef struct rig {
 	atomic_uint deny_after; /* so many of them pass first */
 	atomic_uint denied;
 	void (*on_denied)(void); /* called before such a call fails; may be NULL */
-	os_mutex lock; /* log */
+	os_mutex lock;           /* log */
 	char log[RIG_LOG];
 	size_t log_len;
 	int descriptors, threads; /* when it was opened */
@@ -120,7 +121,8 @@ void rig_svc_close(rig_svc *v); /* expects open and close to be balanced */
 /* Answers a number with the next one, a text with the same. */
 via_rc rig_answer(rig_svc *v, rig_session *s, via_call *call);
 via_rc rig_held(rig_svc *v, rig_session *s, via_call *call); /* the same, when the gate is open */
-via_rc rig_pend(rig_svc *v, rig_session *s, via_call *call); /* notes token and number: VIA_PENDING */
+via_rc rig_pend(rig_svc *v, rig_session *s,
+		via_call *call); /* notes token and number: VIA_PENDING */
 void rig_gate(rig_svc *v, int shut);
 void rig_reply(rig_svc *v, int nth); /* the right answer to the nth call left pending */
 

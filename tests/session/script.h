@@ -3,7 +3,7 @@
  * queued, what goes out is kept, and any send can be made to answer AGAIN or to fail.
  *
  * It is a builtin module of the test's registry (script_builtins), so that everything above it is the real
- * thing. Free of the test framework: the fuzz harness uses it too.                                  */
+ * thing. Free of the test framework: the fuzz harness uses it too. */
 #ifndef VIA_TEST_SCRIPT_H
 #define VIA_TEST_SCRIPT_H
 #include "core/os/os.h"
@@ -31,14 +31,14 @@ typedef struct script_link {
 	int view_out;
 	script_record out[SCRIPT_MAX_OUT];
 	uint32_t n_out;
-	uint32_t sends;               /* calls of send() so far                     */
-	uint32_t again_from, again_n; /* calls again_from ... + n - 1 answer AGAIN  */
+	uint32_t sends;               /* calls of send() so far */
+	uint32_t again_from, again_n; /* calls again_from ... + n - 1 answer AGAIN */
 	uint32_t fail_at;             /* this call (from 1) answers fail_rc; 0: none */
 	via_rc fail_rc;
-	via_rc fail_arm; /* every arm() answers this; VIA_OK: none      */
+	via_rc fail_arm; /* every arm() answers this; VIA_OK: none */
 	via_rc fail_expect;
-	uint32_t expected; /* of expect(); 0: never called                */
-	int misused;       /* a verb was called that its contract forbids  */
+	uint32_t expected; /* of expect(); 0: never called */
+	int misused;       /* a verb was called that its contract forbids */
 	_Atomic via_rc aborted;
 	int closed;
 } script_link;

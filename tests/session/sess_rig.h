@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/session/sess_rig.h - registries with the scripted baseline or the built modules, packets, and both
- * ends of a session, scripted or over a real stack.                                                 */
+ * ends of a session, scripted or over a real stack. */
 #ifndef VIA_TEST_SESS_RIG_H
 #define VIA_TEST_SESS_RIG_H
 #include "core/session/session.h"

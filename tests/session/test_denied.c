@@ -1,5 +1,5 @@
 /* tests/session/test_denied.c - the nth allocation or system call fails: connect, exchange, close. Whatever
- * the result is, it is clean: nothing is left, the registry closes, and the next try works.          */
+ * the result is, it is clean: nothing is left, the registry closes, and the next try works. */
 #include "sess_rig.h"
 
 TestSuite(denied, .init = sr_open, .fini = sr_close, .timeout = 120);

@@ -1,5 +1,5 @@
 /* tests/session/test_matrix.c - negotiation between two real sessions over every mask and preference of two
- * profiles, against the rule of docs/wire.md section 6 written out here.                            */
+ * profiles, against the rule of docs/wire.md section 6 written out here. */
 #include "sess_rig.h"
 
 #define UP 0x20000u

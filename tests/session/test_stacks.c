@@ -383,12 +383,11 @@ static void wait_any(const via_waitobj *objs, via_rc n, via_time until)
 
 static void sleep_on(via_session *s, uint32_t events)
 {
-	via_waitobj o = {.struct_size = sizeof o};
-	via_rc rc = via_session_arm(s, events, &o);
+	via_waitobj objs[2];
+	via_rc n = via_session_wait_set(s, events, objs);
 
-	wait_any(&o, rc == VIA_OK ? 1 : rc, VIA_FOREVER);
-	if (rc == VIA_OK)
-		via_session_disarm(s, events);
+	wait_any(objs, n, VIA_FOREVER);
+	via_session_wait_done(s, events, n);
 }
 
 static void serve_by_events(void *arg)
@@ -470,7 +469,7 @@ STACK_TEST(stacks, handed_over_sessions_are_quiet)
 	via_endpoint ep = sr_endpoint(spec, "svc");
 	via_session_config c = sr_config();
 	via_session *s = NULL, *server = NULL;
-	via_waitobj objs[8], o = {.struct_size = sizeof o};
+	via_waitobj objs[8], pair[2];
 	via_time until;
 	uint32_t ready, i;
 
@@ -484,9 +483,9 @@ STACK_TEST(stacks, handed_over_sessions_are_quiet)
 	sr_is(via_session_step(s), VIA_AGAIN);
 	sr_ok(os_wait(&core_env_libc, objs, 2, rig_soon(), &ready));
 	sr_ok(via_acceptor_step(acceptor_, &server));
-	sr_ok(via_session_arm(server, VIA_EV_RX, &o));
-	sr_is(os_wait(&core_env_libc, &o, 1, via_deadline(3000000u), &ready), VIA_TIMEOUT);
-	via_session_disarm(server, VIA_EV_RX);
+	cr_assert_eq(via_session_wait_set(server, VIA_EV_RX, pair), 1);
+	sr_is(os_wait(&core_env_libc, pair, 1, via_deadline(3000000u), &ready), VIA_TIMEOUT);
+	via_session_wait_done(server, VIA_EV_RX, 1);
 	via_session_close(s);
 	via_session_close(server);
 }

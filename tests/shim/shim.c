@@ -119,7 +119,7 @@ static void run_body(const struct shim_test *test, size_t param)
 }
 
 /* Initialisers and body, until their end or the first failed cr_assert. In a function of its own: nothing
- * that is needed after the jump may live in the frame that jumped.                                      */
+ * that is needed after the jump may live in the frame that jumped. */
 static int run_guarded(const struct shim_test *test, const struct criterion_test_opts *suite,
 		       size_t param)
 {

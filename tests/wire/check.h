@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/wire/check.h - what the wire tests share.                                                   */
+ * tests/wire/check.h - what the wire tests share. */
 #ifndef VIA_TEST_WIRE_CHECK_H
 #define VIA_TEST_WIRE_CHECK_H
 #include <viaduct/app/wire.h>

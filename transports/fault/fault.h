@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * transports/fault/fault.h - what the parts of the fault module share.                           */
+ * transports/fault/fault.h - what the parts of the fault module share. */
 #ifndef VIA_FAULT_H
 #define VIA_FAULT_H
 #include <viaduct/module.h>

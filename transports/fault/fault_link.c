@@ -14,8 +14,8 @@ struct fault_link {
 	struct fault_plan plan;
 	via_limits limits;
 	_Atomic uint32_t count[FAULT_N_VERBS]; /* FAULT_ANY: of all */
-	_Atomic via_rc aborted;                /* by abort(): answered from then on      */
-	_Atomic via_rc dead;                   /* by the plan: answered from then on     */
+	_Atomic via_rc aborted;                /* by abort(): answered from then on */
+	_Atomic via_rc dead;                   /* by the plan: answered from then on */
 	_Atomic int over;                      /* the inner link has ended: no more plan */
 	uint32_t delay[FAULT_N_VERBS];
 	int tx_held, rx_held; /* the lane's last AGAIN was ours: the inner link may be ready */

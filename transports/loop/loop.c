@@ -16,8 +16,8 @@ struct loop_listener {
 	int64_t event; /* set while the queue is not empty, once somebody has asked for it */
 	int is_watched;
 	uint32_t first, count;    /* of queue, a ring of cfg.backlog entries */
-	struct loop_end **queue;  /* accepted ends nobody has taken yet      */
-	const char *ns, *service; /* behind each other in name               */
+	struct loop_end **queue;  /* accepted ends nobody has taken yet */
+	const char *ns, *service; /* behind each other in name */
 	char name[];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * transports/loop/loop.h - what the parts of the loop module share.                              */
+ * transports/loop/loop.h - what the parts of the loop module share. */
 #ifndef VIA_LOOP_H
 #define VIA_LOOP_H
 #include <viaduct/module.h>
@@ -53,7 +53,7 @@ void loop_yield(void);
  * the other: no wake-up is lost, and without a sleeper there is no system call. `fired` says for
  * whom the event was set: who disarms clears the event, and sets it again if it was (also) for the
  * other lane. The bit is set before the event, so a disarm in between leaves the event set for
- * nobody; the next sleep then ends at once, and its disarm clears it.                            */
+ * nobody; the next sleep then ends at once, and its disarm clears it. */
 struct loop_bell {
 	int64_t event;
 	_Atomic uint32_t armed, fired;
@@ -84,20 +84,18 @@ static inline void loop_bell_ring(struct loop_bell *b, uint32_t ev)
 /* -- ring: records one way, one writer, one reader (loop_ring.c) ------------------------------- */
 
 struct loop_ring {
-	_Alignas(LOOP_LINE) _Atomic uint64_t
-		head; /* writer: everything before it is published         */
+	_Alignas(LOOP_LINE) _Atomic uint64_t head; /* writer: everything before it is published */
 	_Atomic uint32_t writer_left;
 	_Alignas(LOOP_LINE) _Atomic uint64_t
-		tail; /* reader: everything before it may be overwritten   */
+		tail; /* reader: everything before it may be overwritten */
 	_Atomic uint32_t reader_left;
 	_Alignas(LOOP_LINE)
-		uint64_t reserved;     /* writer's own from here: end of the last reservation   */
-	uint64_t tail_known;           /* as last loaded                                        */
-	uint64_t tail_full;            /* what it was when there was no room, or UINT64_MAX     */
-	uint64_t slot[LOOP_MAX_SLOTS]; /* oldest first                                          */
+		uint64_t reserved;     /* writer's own from here: end of the last reservation */
+	uint64_t tail_known;           /* as last loaded */
+	uint64_t tail_full;            /* what it was when there was no room, or UINT64_MAX */
+	uint64_t slot[LOOP_MAX_SLOTS]; /* oldest first */
 	uint32_t n_slots;
-	_Alignas(LOOP_LINE)
-		uint64_t next; /* reader's own from here: the next record to hand out       */
+	_Alignas(LOOP_LINE) uint64_t next; /* reader's own from here: the next record to hand out */
 	uint32_t n_views;
 	uint32_t expected; /* longest record to hand out whole */
 	uint8_t *data;     /* constant */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * transports/uds/uds.h - what the parts of the uds module share.                                 */
+ * transports/uds/uds.h - what the parts of the uds module share. */
 #ifndef VIA_UDS_H
 #define VIA_UDS_H
 #include <viaduct/module.h>
@@ -8,9 +8,9 @@
 #include <sys/un.h>
 
 #define UDS_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path)) /* with the NUL */
-#define UDS_SUFFIX ".sock"      /* the public name: docs/wire.md section 9                        */
+#define UDS_SUFFIX ".sock"      /* the public name: docs/wire.md section 9 */
 #define UDS_FRESH_SUFFIX ".new" /* not longer than UDS_SUFFIX, so that it fits whenever that does */
-#define UDS_LOCK_SUFFIX ".lock" /* behind the public name; no socket, so its length is free       */
+#define UDS_LOCK_SUFFIX ".lock" /* behind the public name; no socket, so its length is free */
 
 #define UDS_BACKLOG 128
 #define UDS_MODE 0600u
@@ -32,7 +32,7 @@ struct uds_self {
 
 /* The three names of one endpoint. */
 struct uds_names {
-	char path[UDS_PATH_MAX];  /* {ns}/{service}.sock: what peers dial                         */
+	char path[UDS_PATH_MAX];  /* {ns}/{service}.sock: what peers dial */
 	char fresh[UDS_PATH_MAX]; /* {ns}/{service}.new: bound here, moved to path when listening */
 	char lock[UDS_PATH_MAX + sizeof UDS_LOCK_SUFFIX];
 };

@@ -72,7 +72,7 @@ static ssize_t take_packet(struct uds_link *l, int *cut)
 /* After no bytes: is it the end? Linux looks at the queue first and at the peer's shutdown then, so a
  * record sent right before a shutdown can be passed over (seen 10 times in 20000). Once the peer has
  * shut down nothing can be added, and a second look tells. A packet of no bytes from a peer that has
- * not is no record, and ends the link too.                                                       */
+ * not is no record, and ends the link too. */
 static ssize_t look_again(struct uds_link *l, int *cut)
 {
 	struct pollfd p = {.fd = l->fd, .events = POLLRDHUP};

@@ -3,7 +3,7 @@
  *
  * How a link ends: the first CLOSED or RESET that a verb sees is kept in `end` and answered from
  * then on, except that recv() first hands out what the kernel still holds. abort() stands above
- * that.                                                                                          */
+ * that. */
 #ifndef VIA_UDS_LINK_H
 #define VIA_UDS_LINK_H
 #include "uds.h"

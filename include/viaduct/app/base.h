@@ -2,19 +2,19 @@
  * viaduct/app/base.h - version, errors and time of the application API.
  *
  * Every function that can fail returns a via_rc and leaves a sentence with the detail for the calling
- * thread; via_error() reads it. Out parameters are written on success only.                          */
+ * thread; via_error() reads it. Out parameters are written on success only. */
 #ifndef VIADUCT_APP_BASE_H
 #define VIADUCT_APP_BASE_H
 #include "../abi.h"
 
 #if defined(VIA_STATIC)
-#  define VIA_API
+#define VIA_API
 #elif defined(_WIN32) && defined(VIA_BUILDING_CORE)
-#  define VIA_API __declspec(dllexport)
+#define VIA_API __declspec(dllexport)
 #elif defined(_WIN32)
-#  define VIA_API __declspec(dllimport)
+#define VIA_API __declspec(dllimport)
 #else
-#  define VIA_API __attribute__((visibility("default")))
+#define VIA_API __attribute__((visibility("default")))
 #endif
 
 #ifdef __cplusplus

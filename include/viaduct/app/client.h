@@ -2,7 +2,7 @@
  * viaduct/app/client.h - level 2: typed calls to one service, without hidden threads.
  *
  * A client belongs to one thread at a time; via_client_abort() may be called from any. Calls are
- * at most once: nothing is repeated behind the caller's back. docs/wire.md section 16.               */
+ * at most once: nothing is repeated behind the caller's back. docs/wire.md section 16. */
 #ifndef VIADUCT_APP_CLIENT_H
 #define VIADUCT_APP_CLIENT_H
 #include "session.h"
@@ -13,19 +13,25 @@ extern "C" {
 typedef struct via_client via_client;
 
 typedef enum via_client_state {
-	VIA_CLIENT_DISCONNECTED = 0, VIA_CLIENT_CONNECTING, VIA_CLIENT_READY, VIA_CLIENT_NOT_FOUND,
-	VIA_CLIENT_AUTH_FAILED, VIA_CLIENT_INCOMPATIBLE, VIA_CLIENT_BROKEN
+	VIA_CLIENT_DISCONNECTED = 0,
+	VIA_CLIENT_CONNECTING,
+	VIA_CLIENT_READY,
+	VIA_CLIENT_NOT_FOUND,
+	VIA_CLIENT_AUTH_FAILED,
+	VIA_CLIENT_INCOMPATIBLE,
+	VIA_CLIENT_BROKEN
 } via_client_state;
 
 typedef struct via_client_options {
 	uint32_t struct_size;
-	uint32_t call_timeout_ms;    /* of a call without a deadline of its own; 0: 30000             */
-	via_endpoint endpoint;       /* strings are copied                                            */
+	uint32_t call_timeout_ms; /* of a call without a deadline of its own; 0: 30000 */
+	via_endpoint endpoint;    /* strings are copied */
 	via_session_config config;
 } via_client_options;
 
 /** Opens a client; connects nothing yet. */
-VIA_API via_rc via_client_open(via_registry *r, const via_client_options *options, via_client **out);
+VIA_API via_rc via_client_open(via_registry *r, const via_client_options *options,
+			       via_client **out);
 
 /** State as of the last call; no I/O. Threads: any. */
 VIA_API via_client_state via_client_get_state(const via_client *c);
@@ -46,16 +52,16 @@ VIA_API int via_client_is_ready(const via_client *c);
 VIA_API via_rc via_client_refresh(via_client *c, via_time deadline);
 
 typedef struct via_request {
-	uint16_t method, flags;      /* flags: VIA_WIRE_FLAG_BATCH or 0                               */
-	uint32_t item_count;         /* 0 means 1                                                     */
+	uint16_t method, flags; /* flags: VIA_WIRE_FLAG_BATCH or 0 */
+	uint32_t item_count;    /* 0 means 1 */
 	const void *payload;
 	uint32_t payload_len;
 } via_request;
 
 typedef struct via_reply {
-	uint16_t status, flags;      /* status: VIA_STATUS_* */
+	uint16_t status, flags; /* status: VIA_STATUS_* */
 	uint32_t item_count;
-	const void *payload;         /* borrowed until the client's next call, refresh or close        */
+	const void *payload; /* borrowed until the client's next call, refresh or close */
 	uint32_t payload_len;
 } via_reply;
 
@@ -73,7 +79,8 @@ typedef struct via_reply {
  * @retval VIA_TOOBIG, VIA_LIMIT     over the agreed limits; nothing was sent
  * Blocks: until deadline.
  */
-VIA_API via_rc via_client_call(via_client *c, const via_request *request, via_time deadline, via_reply *reply);
+VIA_API via_rc via_client_call(via_client *c, const via_request *request, via_time deadline,
+			       via_reply *reply);
 
 /** Ends the call that is running, and every later one, with VIA_ABORTED. Threads: any. */
 VIA_API void via_client_abort(via_client *c);

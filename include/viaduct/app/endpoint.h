@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * viaduct/app/endpoint.h - where a service is: run directory, service name, transport, token.        */
+ * viaduct/app/endpoint.h - where a service is: run directory, service name, transport, token. */
 #ifndef VIADUCT_APP_ENDPOINT_H
 #define VIADUCT_APP_ENDPOINT_H
 #include "registry.h"
@@ -9,13 +9,13 @@ extern "C" {
 
 typedef struct via_endpoint {
 	uint32_t struct_size, reserved;
-	const char *service;         /* A-Z a-z 0-9 . _ -, not "." or ".."; at most 127 bytes          */
-	const char *run_dir;         /* NULL: via_default_run_dir()                                  */
-	const char *transport;       /* scheme of a baseline, decorators in front: "uds",
-	                                "fault+uds". NULL: the best one that works here             */
-	const char *config;          /* for the transport and its decorators: "scheme.key=value\n"
-	                                lines; NULL for none                                       */
-	uint64_t auth_token;         /* opaque number that both sides must agree on                  */
+	const char *service;   /* A-Z a-z 0-9 . _ -, not "." or ".."; at most 127 bytes */
+	const char *run_dir;   /* NULL: via_default_run_dir() */
+	const char *transport; /* scheme of a baseline, decorators in front: "uds",
+	                                "fault+uds". NULL: the best one that works here */
+	const char *config;    /* for the transport and its decorators: "scheme.key=value\n"
+	                                lines; NULL for none */
+	uint64_t auth_token;   /* opaque number that both sides must agree on */
 } via_endpoint;
 
 /**
@@ -36,13 +36,14 @@ VIA_API via_rc via_default_run_dir(char *buf, uint32_t cap);
 /* One side's part in the handshake; zeros are the defaults of docs/wire.md section 17. */
 typedef struct via_session_config {
 	uint32_t struct_size;
-	uint32_t profiles;           /* mask offered; 0: every profile the registry can serve          */
-	uint32_t preferred;          /* mask preferred; 0: highest common bit wins                     */
-	uint32_t max_request_payload;  /* client: proposal, server: ceiling. 0: 1024                   */
-	uint32_t max_request_batch;    /* client: proposal. 0: 1. A server accepts any                 */
-	uint32_t max_response_payload; /* client: hint, server: what it may send. 0: 1024 (65536 server) */
-	uint32_t packet_size;        /* 0: what the baseline can carry                                 */
-	uint32_t handshake_ms;       /* whole handshake; 0: 5000                                       */
+	uint32_t profiles;            /* mask offered; 0: every profile the registry can serve */
+	uint32_t preferred;           /* mask preferred; 0: highest common bit wins */
+	uint32_t max_request_payload; /* client: proposal, server: ceiling. 0: 1024 */
+	uint32_t max_request_batch;   /* client: proposal. 0: 1. A server accepts any */
+	uint32_t
+		max_response_payload; /* client: hint, server: what it may send. 0: 1024 (65536 server) */
+	uint32_t packet_size;         /* 0: what the baseline can carry */
+	uint32_t handshake_ms;        /* whole handshake; 0: 5000 */
 } via_session_config;
 
 #ifdef __cplusplus

@@ -2,7 +2,7 @@
  * viaduct/app/registry.h - finds modules, loads them on first need, and says why not.
  *
  * A registry is the root of everything: clients, servers and sessions are opened in one. A process
- * may hold several; they share nothing. All functions are thread-safe unless they say otherwise.     */
+ * may hold several; they share nothing. All functions are thread-safe unless they say otherwise. */
 #ifndef VIADUCT_APP_REGISTRY_H
 #define VIADUCT_APP_REGISTRY_H
 #include "../codec.h"
@@ -16,38 +16,47 @@ extern "C" {
 
 typedef struct via_registry via_registry;
 
-enum { VIA_LOAD_COPY = 0,        /* map a private copy: the file on disk may then be replaced or truncated */
-       VIA_LOAD_DIRECT = 1 };    /* map the file itself: for debuggers and sanitizers                      */
+enum {
+	/* map a private copy: the file on disk may then be replaced or truncated */
+	VIA_LOAD_COPY = 0,
+	VIA_LOAD_DIRECT = 1, /* map the file itself: for debuggers and sanitizers */
+};
 
-enum { VIA_POLICY_BALANCED = 0,  /* spin for about what a sleep costs, while it pays              */
-       VIA_POLICY_LATENCY = 1,   /* spin longer                                                   */
-       VIA_POLICY_FRUGAL = 2 };  /* never spin                                                    */
+enum {
+	VIA_POLICY_BALANCED = 0, /* spin for about what a sleep costs, while it pays */
+	VIA_POLICY_LATENCY = 1,  /* spin longer */
+	VIA_POLICY_FRUGAL = 2,   /* never spin */
+};
 
 /* Replaces the core's memory and lets system calls fail. For tests and unusual embedders. */
 typedef struct via_hooks {
 	uint32_t struct_size, reserved;
 	void *arg;
-	void *(*alloc)(void *arg, uint64_t size, uint64_t align); /* zeroed; NULL: no memory      */
-	void (*free)(void *arg, void *p);                         /* NULL is fine                 */
-	int32_t (*deny)(void *arg, const char *call); /* 0, or the system error `call` fails with; may be NULL */
+	void *(*alloc)(void *arg, uint64_t size, uint64_t align); /* zeroed; NULL: no memory */
+	void (*free)(void *arg, void *p);                         /* NULL is fine */
+	/* 0, or the system error `call` fails with; may be NULL */
+	int32_t (*deny)(void *arg, const char *call);
 } via_hooks;
 
 typedef void (*via_log_fn)(void *arg, int32_t level, const char *origin, const char *text);
 
 typedef struct via_registry_options {
 	uint32_t struct_size;
-	uint32_t load_mode;          /* VIA_LOAD_* */
-	uint32_t policy;             /* VIA_POLICY_* */
-	int32_t log_level;           /* VIA_LOG_*; less is not even formatted                     */
-	const char *module_path;     /* absolute directories, ':' between (';' on Windows). NULL:
+	uint32_t load_mode;      /* VIA_LOAD_* */
+	uint32_t policy;         /* VIA_POLICY_* */
+	int32_t log_level;       /* VIA_LOG_*; less is not even formatted */
+	const char *module_path; /* absolute directories, ':' between (';' on Windows). NULL:
 	                                VIADUCT_MODULE_PATH unless privileged, else the built-in one */
-	via_log_fn log;              /* called from any thread; NULL: nothing is logged           */
+	via_log_fn log;          /* called from any thread; NULL: nothing is logged */
 	void *log_arg;
-	const via_hooks *hooks;      /* NULL: libc                                                */
+	const via_hooks *hooks; /* NULL: libc */
 } via_registry_options;
 
 /** Zeroed options with struct_size set. */
-#define VIA_REGISTRY_OPTIONS_INIT { sizeof(via_registry_options), 0, 0, VIA_LOG_OFF, NULL, NULL, NULL, NULL }
+#define VIA_REGISTRY_OPTIONS_INIT \
+	{ \
+		sizeof(via_registry_options), 0, 0, VIA_LOG_OFF, NULL, NULL, NULL, NULL \
+	}
 
 /**
  * Opens a registry: takes the builtin modules and scans the module path, executing nothing.
@@ -70,38 +79,40 @@ VIA_API via_rc via_registry_close(via_registry *r);
 /** Looks at the module path again. New files appear, vanished ones disappear unless loaded. */
 VIA_API via_rc via_registry_scan(via_registry *r);
 
-enum { VIA_FILE_FOUND = 1,       /* identity read, nothing executed                               */
-       VIA_FILE_LOADED = 2,
-       VIA_FILE_RETIRED = 3,     /* finished; its code stays mapped                               */
-       VIA_FILE_REFUSED = 4,     /* see reason                                                    */
-       VIA_FILE_SHADOWED = 5 };  /* another file of the same id came first; see reason            */
+enum {
+	VIA_FILE_FOUND = 1, /* identity read, nothing executed */
+	VIA_FILE_LOADED = 2,
+	VIA_FILE_RETIRED = 3,  /* finished; its code stays mapped */
+	VIA_FILE_REFUSED = 4,  /* see reason */
+	VIA_FILE_SHADOWED = 5, /* another file of the same id came first; see reason */
+};
 
 /* One component that a file says it provides. */
 typedef struct via_provided {
 	uint32_t struct_size;
-	uint32_t kind;               /* VIA_KIND_* */
+	uint32_t kind; /* VIA_KIND_* */
 	uint32_t rev;
 	int32_t score;
-	uint32_t roles;              /* transport: VIA_ROLE_* */
-	uint32_t profiles;           /* transport: profile bits */
-	uint32_t method;             /* codec: method code; 0 otherwise */
-	uint32_t max_request, max_response; /* service: payload sizes it asks for, 0 = default     */
+	uint32_t roles;                     /* transport: VIA_ROLE_* */
+	uint32_t profiles;                  /* transport: profile bits */
+	uint32_t method;                    /* codec: method code; 0 otherwise */
+	uint32_t max_request, max_response; /* service: payload sizes it asks for, 0 = default */
 	uint32_t reserved;
-	const char *id;              /* component id */
-	const char *name;            /* codec, service: name; transport: schemes                  */
-	const char *codecs;          /* service: names of its codecs, ',' between; "" if not said  */
+	const char *id;     /* component id */
+	const char *name;   /* codec, service: name; transport: schemes */
+	const char *codecs; /* service: names of its codecs, ',' between; "" if not said */
 } via_provided;
 
 typedef struct via_file_info {
 	uint32_t struct_size;
-	uint32_t state;              /* VIA_FILE_* */
-	const char *path;            /* "(builtin)" for a builtin                                 */
-	const char *id, *version;    /* "" if unknown */
-	const char *reason;          /* why refused, shadowed or last failed to load; "" if not    */
+	uint32_t state;           /* VIA_FILE_* */
+	const char *path;         /* "(builtin)" for a builtin */
+	const char *id, *version; /* "" if unknown */
+	const char *reason;       /* why refused, shadowed or last failed to load; "" if not */
 	const via_provided *provided;
 	uint32_t n_provided;
-	uint32_t generation;         /* how often it was loaded                                    */
-	uint32_t n_pins;             /* objects that hold it                                       */
+	uint32_t generation; /* how often it was loaded */
+	uint32_t n_pins;     /* objects that hold it */
 	uint32_t reserved;
 } via_file_info;
 
@@ -109,7 +120,8 @@ typedef struct via_file_info {
  * Calls fn for every file looked at, in search order, until it returns non-zero; returns that value.
  * Everything in the info is borrowed for the call. fn must not call into the registry.
  */
-VIA_API int via_registry_files(via_registry *r, int (*fn)(void *arg, const via_file_info *), void *arg);
+VIA_API int via_registry_files(via_registry *r, int (*fn)(void *arg, const via_file_info *),
+			       void *arg);
 
 /**
  * Takes a component by kind and name, loading its module if need be.
@@ -121,8 +133,8 @@ VIA_API int via_registry_files(via_registry *r, int (*fn)(void *arg, const via_f
  * @retval VIA_NOTFOUND  no module provides it; the detail says where was looked and what was refused
  * @retval VIA_EABI, VIA_PERM, VIA_IO, VIA_NOMEM  its module cannot be loaded; the detail says why
  */
-VIA_API via_rc via_registry_acquire(via_registry *r, uint32_t kind, const char *name, uint32_t min_rev,
-				    via_ref *out);
+VIA_API via_rc via_registry_acquire(via_registry *r, uint32_t kind, const char *name,
+				    uint32_t min_rev, via_ref *out);
 
 /** The same for the codec of a method code. */
 VIA_API via_rc via_registry_acquire_method(via_registry *r, uint16_t method, via_ref *out);
@@ -131,7 +143,8 @@ VIA_API via_rc via_registry_acquire_method(via_registry *r, uint16_t method, via
 VIA_API void via_registry_release(via_registry *r, via_ref *ref);
 
 /** What the index knows of a component without loading anything. Strings live until the next scan. */
-VIA_API via_rc via_registry_lookup(via_registry *r, uint32_t kind, const char *name, via_provided *out);
+VIA_API via_rc via_registry_lookup(via_registry *r, uint32_t kind, const char *name,
+				   via_provided *out);
 
 /** Loads a module by id; VIA_OK if it is loaded already. */
 VIA_API via_rc via_registry_load(via_registry *r, const char *id);

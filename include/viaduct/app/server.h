@@ -2,7 +2,7 @@
  * viaduct/app/server.h - level 2: a managed server with a fixed number of workers.
  *
  * Handshakes run in the workers' event loops, many at once. Sessions are spread over the workers; no
- * thread per session. Services that may block run on a pool of their own. docs/wire.md section 15.   */
+ * thread per session. Services that may block run on a pool of their own. docs/wire.md section 15. */
 #ifndef VIADUCT_APP_SERVER_H
 #define VIADUCT_APP_SERVER_H
 #include "session.h"
@@ -14,15 +14,18 @@ typedef struct via_server via_server;
 
 typedef struct via_server_options {
 	uint32_t struct_size;
-	uint32_t n_workers;          /* 0: one for each usable CPU, at most 4                         */
-	uint32_t n_pool;             /* threads for blocking services; 0: 2. Started when first needed */
-	uint32_t max_sessions;       /* over all endpoints; 0: 1024. One more is refused in the handshake */
-	uint32_t send_timeout_ms;    /* a peer that does not take its answer for so long is closed; 0: 30000 */
+	uint32_t n_workers; /* 0: one for each usable CPU, at most 4 */
+	uint32_t n_pool;    /* threads for blocking services; 0: 2. Started when first needed */
+	uint32_t
+		max_sessions; /* over all endpoints; 0: 1024. One more is refused in the handshake */
+	uint32_t
+		send_timeout_ms; /* a peer that does not take its answer for so long is closed; 0: 30000 */
 	uint32_t reserved;
 } via_server_options;
 
 /** Makes a server; listens to nothing yet. options may be NULL. */
-VIA_API via_rc via_server_open(via_registry *r, const via_server_options *options, via_server **out);
+VIA_API via_rc via_server_open(via_registry *r, const via_server_options *options,
+			       via_server **out);
 
 /**
  * Adds an endpoint answered by the service of that name from the registry. The module is loaded on the
@@ -31,11 +34,13 @@ VIA_API via_rc via_server_open(via_registry *r, const via_server_options *option
  * @retval VIA_NOTFOUND  no module provides the service; the detail says what was refused
  * @retval VIA_STATE     already started
  */
-VIA_API via_rc via_server_add(via_server *s, const via_endpoint *ep, const via_session_config *config);
+VIA_API via_rc via_server_add(via_server *s, const via_endpoint *ep,
+			      const via_session_config *config);
 
 /** Adds an endpoint answered by the program's own service. vtable and self must outlive the server. */
-VIA_API via_rc via_server_add_service(via_server *s, const via_endpoint *ep, const via_session_config *config,
-				      const via_service *vtable, void *self);
+VIA_API via_rc via_server_add_service(via_server *s, const via_endpoint *ep,
+				      const via_session_config *config, const via_service *vtable,
+				      void *self);
 
 /**
  * Listens on all endpoints and starts the workers. All or nothing.
@@ -59,7 +64,8 @@ typedef struct via_server_stats {
 VIA_API void via_server_get_stats(via_server *s, via_server_stats *out);
 
 /** Completes a call that a program's own service left with VIA_PENDING; as via_host.reply. Threads: any. */
-VIA_API void via_server_reply(via_server *s, uint64_t token, via_rc rc, const void *response, uint64_t len);
+VIA_API void via_server_reply(via_server *s, uint64_t token, via_rc rc, const void *response,
+			      uint64_t len);
 
 /** Stops at once (drain with a deadline in the past), joins the threads and frees. NULL is fine. */
 VIA_API void via_server_close(via_server *s);

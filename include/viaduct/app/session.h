@@ -4,7 +4,7 @@
  * A session carries messages (docs/wire.md sections 2-4) between one client and one server. Its verbs
  * try once and never block; via_session_wait() is the one that does. Send and receive are two lanes:
  * one thread may send while another receives, never two on one lane. via_session_abort() may be called
- * from any thread. A session that has failed once fails for ever with the same code.                 */
+ * from any thread. A session that has failed once fails for ever with the same code. */
 #ifndef VIADUCT_APP_SESSION_H
 #define VIADUCT_APP_SESSION_H
 #include "endpoint.h"
@@ -21,7 +21,7 @@ typedef struct via_message {
 	uint32_t item_count;
 	uint32_t payload_len;
 	uint64_t id;
-	const void *payload;         /* recv: borrowed until via_session_release()                    */
+	const void *payload; /* recv: borrowed until via_session_release() */
 } via_message;
 
 /* -- opening ---------------------------------------------------------------------------------- */
@@ -37,14 +37,14 @@ typedef struct via_message {
  * @retval VIA_NOTFOUND  no transport for it; the detail says why
  * Blocks: no (loading a module touches the file system). Allocates: yes.
  */
-VIA_API via_rc via_session_start(via_registry *r, const via_endpoint *ep, const via_session_config *config,
-				 via_session **out);
+VIA_API via_rc via_session_start(via_registry *r, const via_endpoint *ep,
+				 const via_session_config *config, via_session **out);
 
 /**
  * Goes on with the handshake.
  *
  * @retval VIA_OK        the session is up
- * @retval VIA_AGAIN     not yet: wait for via_session_arm(s, VIA_EV_RX) and call again
+ * @retval VIA_AGAIN     not yet: sleep on via_session_wait_set(s, VIA_EV_RX) and call again
  * @retval VIA_REFUSED   the server refused; via_session_info gives the status
  * @retval VIA_TIMEOUT   the handshake's own deadline passed
  * @retval VIA_PROTO, VIA_CLOSED, VIA_RESET  as via_session_recv()
@@ -52,8 +52,9 @@ VIA_API via_rc via_session_start(via_registry *r, const via_endpoint *ep, const 
 VIA_API via_rc via_session_step(via_session *s);
 
 /** Starts and steps until the session is up or the deadline passes. Blocks: until deadline. */
-VIA_API via_rc via_session_connect(via_registry *r, const via_endpoint *ep, const via_session_config *config,
-				   via_time deadline, via_session **out);
+VIA_API via_rc via_session_connect(via_registry *r, const via_endpoint *ep,
+				   const via_session_config *config, via_time deadline,
+				   via_session **out);
 
 /* -- server side ------------------------------------------------------------------------------ */
 
@@ -62,8 +63,8 @@ VIA_API via_rc via_session_connect(via_registry *r, const via_endpoint *ep, cons
  *
  * @retval VIA_EXISTS  a live server owns the endpoint
  */
-VIA_API via_rc via_acceptor_open(via_registry *r, const via_endpoint *ep, const via_session_config *config,
-				 via_acceptor **out);
+VIA_API via_rc via_acceptor_open(via_registry *r, const via_endpoint *ep,
+				 const via_session_config *config, via_acceptor **out);
 
 /**
  * Accepts, and moves every handshake on as far as it goes without waiting.
@@ -80,7 +81,8 @@ VIA_API via_rc via_acceptor_step(via_acceptor *a, via_session **out);
  * @param deadline  out: the earliest handshake deadline, VIA_FOREVER for none
  * @return number of objects there are; VIA_BUSY: do not sleep
  */
-VIA_API via_rc via_acceptor_wait_set(via_acceptor *a, via_waitobj *objs, uint32_t cap, via_time *deadline);
+VIA_API via_rc via_acceptor_wait_set(via_acceptor *a, via_waitobj *objs, uint32_t cap,
+				     via_time *deadline);
 
 /** Steps until a session is up. Blocks: until deadline. */
 VIA_API via_rc via_acceptor_accept(via_acceptor *a, via_time deadline, via_session **out);
@@ -125,12 +127,18 @@ VIA_API via_rc via_session_recv(via_session *s, via_message *m);
 VIA_API void via_session_release(via_session *s, const via_message *m);
 
 /**
- * What to sleep on until a verb is worth trying. events: VIA_EV_RX, VIA_EV_TX or both.
+ * What to sleep on until a verb is worth trying, for the caller's own event loop: one or two objects, the
+ * second being the baseline under an upgraded session, which tells of the peer's death.
  *
- * @retval VIA_BUSY  ready already: do not sleep
+ * @param events  VIA_EV_RX, VIA_EV_TX or both
+ * @param objs    room for two
+ * @return number of objects; VIA_BUSY: ready already, do not sleep; otherwise how the session ended
+ *
+ * Call via_session_wait_done() after every sleep, before the next verb.
  */
-VIA_API via_rc via_session_arm(via_session *s, uint32_t events, via_waitobj *out);
-VIA_API void via_session_disarm(via_session *s, uint32_t events);
+VIA_API via_rc via_session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2]);
+/** Ends what via_session_wait_set() began; n is what it returned. Nothing to do unless n > 0. */
+VIA_API void via_session_wait_done(via_session *s, uint32_t events, via_rc n);
 
 /**
  * Waits until a verb is worth trying: spins while that pays, then sleeps.
@@ -149,25 +157,27 @@ VIA_API void via_session_abort(via_session *s, via_rc why);
 
 /* -- facts ------------------------------------------------------------------------------------- */
 
-enum { VIA_VERDICT_SELECTED = 1,  /* carries the data                                             */
-       VIA_VERDICT_OFFERED = 2,   /* offered, the peer chose another                              */
-       VIA_VERDICT_NOT_COMMON = 3, /* offered, the peer does not have it                          */
-       VIA_VERDICT_FAILED = 4,    /* selected, but could not be provisioned or attached           */
-       VIA_VERDICT_UNUSABLE = 5,  /* not offered: see reason                                      */
-       VIA_VERDICT_MASKED = 6 };  /* not offered: configured out                                  */
+enum {
+	VIA_VERDICT_SELECTED = 1,   /* carries the data */
+	VIA_VERDICT_OFFERED = 2,    /* offered, the peer chose another */
+	VIA_VERDICT_NOT_COMMON = 3, /* offered, the peer does not have it */
+	VIA_VERDICT_FAILED = 4,     /* selected, but could not be provisioned or attached */
+	VIA_VERDICT_UNUSABLE = 5,   /* not offered: see reason */
+	VIA_VERDICT_MASKED = 6,     /* not offered: configured out */
+};
 typedef struct via_candidate {
-	uint32_t profile;            /* the bit                                                       */
-	uint32_t verdict;            /* VIA_VERDICT_*                                                 */
-	char id[64];                 /* component id, "" if none provides it                          */
+	uint32_t profile; /* the bit */
+	uint32_t verdict; /* VIA_VERDICT_* */
+	char id[64];      /* component id, "" if none provides it */
 	char reason[192];
 } via_candidate;
 
 typedef struct via_session_info {
 	uint32_t struct_size;
 	uint32_t is_server, is_up;
-	uint32_t status;             /* of the handshake: VIA_STATUS_*                                */
+	uint32_t status; /* of the handshake: VIA_STATUS_* */
 	uint64_t session_id;
-	uint32_t offered, peer_offered, selected; /* profile masks; peer_offered 0 if unknown        */
+	uint32_t offered, peer_offered, selected; /* profile masks; peer_offered 0 if unknown */
 	uint32_t max_request_payload, max_request_batch, max_response_payload, max_response_batch;
 	uint32_t packet_size;
 	uint32_t n_candidates;

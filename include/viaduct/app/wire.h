@@ -2,7 +2,7 @@
  * viaduct/app/wire.h - the bytes of docs/wire.md: pure, total decoders and encoders.
  *
  * No function here allocates, blocks or keeps state; all are callable from any thread. Fields are in
- * host byte order. `why` may be NULL and is written on failure only.                                 */
+ * host byte order. `why` may be NULL and is written on failure only. */
 #ifndef VIADUCT_APP_WIRE_H
 #define VIADUCT_APP_WIRE_H
 #include "base.h"
@@ -17,8 +17,15 @@ extern "C" {
 enum { VIA_WIRE_REQUEST = 1, VIA_WIRE_RESPONSE = 2, VIA_WIRE_CONTROL = 3 };
 enum { VIA_WIRE_HELLO = 1, VIA_WIRE_HELLO_ACK = 2 };
 enum { VIA_WIRE_FLAG_BATCH = 1 };
-enum { VIA_STATUS_OK = 0, VIA_STATUS_BAD_ENVELOPE = 1, VIA_STATUS_AUTH_FAILED = 2, VIA_STATUS_INCOMPATIBLE = 3,
-       VIA_STATUS_UNSUPPORTED = 4, VIA_STATUS_LIMIT_EXCEEDED = 5, VIA_STATUS_INTERNAL_ERROR = 6 };
+enum {
+	VIA_STATUS_OK = 0,
+	VIA_STATUS_BAD_ENVELOPE = 1,
+	VIA_STATUS_AUTH_FAILED = 2,
+	VIA_STATUS_INCOMPATIBLE = 3,
+	VIA_STATUS_UNSUPPORTED = 4,
+	VIA_STATUS_LIMIT_EXCEEDED = 5,
+	VIA_STATUS_INTERNAL_ERROR = 6
+};
 
 typedef struct via_wire_header {
 	uint16_t kind, flags, code, status;
@@ -27,7 +34,8 @@ typedef struct via_wire_header {
 } via_wire_header;
 
 /** Reads an outer header. VIA_OK, or VIA_PROTO with *why. Bytes after 32 are ignored. */
-VIA_API via_rc via_wire_header_decode(const void *src, uint64_t len, via_wire_header *out, via_flaw *why);
+VIA_API via_rc via_wire_header_decode(const void *src, uint64_t len, via_wire_header *out,
+				      via_flaw *why);
 /** Writes 32 bytes. */
 VIA_API void via_wire_header_encode(const via_wire_header *h, void *dst);
 /** "LIMIT_EXCEEDED" and so on; "?" if unknown. */
@@ -41,23 +49,26 @@ typedef struct via_wire_chunk {
 	uint32_t chunk_index, chunk_count, chunk_payload_len;
 } via_wire_chunk;
 
-VIA_API via_rc via_wire_chunk_decode(const void *src, uint64_t len, via_wire_chunk *out, via_flaw *why);
+VIA_API via_rc via_wire_chunk_decode(const void *src, uint64_t len, via_wire_chunk *out,
+				     via_flaw *why);
 VIA_API void via_wire_chunk_encode(const via_wire_chunk *c, void *dst);
 /** Packets that a payload needs at a packet size > 32: 1 + ceil((payload - first) / (packet - 32)). */
 VIA_API uint32_t via_wire_chunk_count(uint32_t payload_len, uint32_t packet_size);
 
 /* Section 3: batches. */
 /** Checks a batch payload's whole directory. */
-VIA_API via_rc via_wire_batch_check(const void *payload, uint64_t len, uint32_t item_count, via_flaw *why);
+VIA_API via_rc via_wire_batch_check(const void *payload, uint64_t len, uint32_t item_count,
+				    via_flaw *why);
 /** One item of a payload. Checks that entry only, so it is safe on any bytes. */
-VIA_API via_rc via_wire_batch_item(const void *payload, uint64_t len, uint32_t item_count, uint32_t index,
-				   const void **item, uint32_t *item_len, via_flaw *why);
+VIA_API via_rc via_wire_batch_item(const void *payload, uint64_t len, uint32_t item_count,
+				   uint32_t index, const void **item, uint32_t *item_len,
+				   via_flaw *why);
 /** True if the payload of a BATCH message with item_count 1 starts with a directory (section 3). */
 VIA_API int via_wire_batch_has_directory(const void *payload, uint64_t len);
 
 typedef struct via_wire_batch { /* builder over the caller's room; members are private */
 	uint8_t *dst;
-	uint64_t cap, used;  /* used: bytes of the packed area */
+	uint64_t cap, used; /* used: bytes of the packed area */
 	uint32_t slots, n;
 } via_wire_batch;
 /** Starts a batch of at most max_items items in dst. VIA_TOOBIG if not even the directory fits. */
@@ -88,14 +99,15 @@ typedef struct via_wire_ack {
 	uint64_t session_id;
 } via_wire_ack;
 
-VIA_API via_rc via_wire_hello_decode(const void *src, uint64_t len, via_wire_hello *out, via_flaw *why);
+VIA_API via_rc via_wire_hello_decode(const void *src, uint64_t len, via_wire_hello *out,
+				     via_flaw *why);
 VIA_API void via_wire_hello_encode(const via_wire_hello *h, void *dst); /* 44 bytes */
 VIA_API via_rc via_wire_ack_decode(const void *src, uint64_t len, via_wire_ack *out, via_flaw *why);
 VIA_API void via_wire_ack_encode(const via_wire_ack *a, void *dst); /* 48 bytes */
 
 /* Section 6: negotiation, the server's side of it. */
 typedef struct via_wire_server {
-	uint32_t supported, preferred;         /* profile masks; supported is never 0             */
+	uint32_t supported, preferred; /* profile masks; supported is never 0 */
 	uint32_t max_request_payload, max_response_payload;
 	uint32_t packet_size;
 	uint64_t auth_token, session_id;
@@ -104,15 +116,20 @@ typedef struct via_wire_server {
  * Decides over a HELLO. Returns a VIA_STATUS_*: OK fills *out with the whole answer; anything else is a
  * refusal (*out is then what a refusal carries).
  */
-VIA_API uint16_t via_wire_negotiate(const via_wire_hello *hello, const via_wire_server *server, via_wire_ack *out);
+VIA_API uint16_t via_wire_negotiate(const via_wire_hello *hello, const via_wire_server *server,
+				    via_wire_ack *out);
 /** Highest common preferred bit, or the highest common bit; 0 if nothing is common. */
-VIA_API uint32_t via_wire_select(uint32_t client, uint32_t client_pref, uint32_t server, uint32_t server_pref);
+VIA_API uint32_t via_wire_select(uint32_t client, uint32_t client_pref, uint32_t server,
+				 uint32_t server_pref);
 
 /** What a server does with a first packet (section 6, steps 1-5). */
-enum { VIA_HELLO_ACCEPT = 0,      /* *hello is filled: negotiate                                   */
-       VIA_HELLO_REFUSE = 1,      /* answer INCOMPATIBLE, close                                    */
-       VIA_HELLO_DROP = 2 };      /* close without an answer                                       */
-VIA_API int via_wire_hello_inspect(const void *packet, uint64_t len, via_wire_hello *hello, via_flaw *why);
+enum {
+	VIA_HELLO_ACCEPT = 0, /* *hello is filled: negotiate */
+	VIA_HELLO_REFUSE = 1, /* answer INCOMPATIBLE, close */
+	VIA_HELLO_DROP = 2,   /* close without an answer */
+};
+VIA_API int via_wire_hello_inspect(const void *packet, uint64_t len, via_wire_hello *hello,
+				   via_flaw *why);
 
 /** Whole packets: header and payload. Each writes 76 / 80 bytes and returns the length. */
 VIA_API uint32_t via_wire_hello_packet(const via_wire_hello *h, void *dst);
@@ -126,8 +143,8 @@ VIA_API uint32_t via_wire_ack_packet(const via_wire_ack *a, uint16_t status, voi
  * is refusal enough. An agreed packet size of 32 or less, or a selection that is not exactly one bit, is
  * VIA_PROTO.
  */
-VIA_API via_rc via_wire_ack_inspect(const void *packet, uint64_t len, via_wire_ack *ack, uint16_t *status,
-				    via_flaw *why);
+VIA_API via_rc via_wire_ack_inspect(const void *packet, uint64_t len, via_wire_ack *ack,
+				    uint16_t *status, via_flaw *why);
 
 #ifdef __cplusplus
 }

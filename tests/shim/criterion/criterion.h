@@ -3,7 +3,7 @@
  *
  * For targets Criterion is not built for (Windows) or cannot start on (thread sanitizer): same macros,
  * same options of the program, same closing line, same exit status. Not here: theories, redirection and
- * the newer style of assertions. Messages must be string literals.                                   */
+ * the newer style of assertions. Messages must be string literals. */
 #ifndef VIA_CRITERION_SHIM_H
 #define VIA_CRITERION_SHIM_H
 #pragma GCC system_header
