@@ -65,6 +65,12 @@ void os_waker_object(const os_waker *w, via_waitobj *out);
 via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time deadline,
 	       uint32_t *ready);
 
+/* What arm() is given to fill. Kinds other than FD leave fd_events alone, and 0 would silence them. */
+#define OS_WAITOBJ_INIT \
+	{ \
+		.struct_size = sizeof(via_waitobj), .fd_events = 1 \
+	}
+
 /* Many objects, each with a key. One thread waits; add, modify and remove come from that thread too. */
 typedef struct os_poller os_poller;
 typedef struct os_event {

@@ -115,7 +115,7 @@ void accept_ready(struct server_endpoint *ep)
 	via_rc rc;
 
 	while (ep->acceptor != NULL) {
-		via_waitobj obj = {.struct_size = sizeof obj};
+		via_waitobj obj = OS_WAITOBJ_INIT;
 
 		rc = accept_burst(ep);
 		if (rc != VIA_OK && rc != VIA_AGAIN)

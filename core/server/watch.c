@@ -49,7 +49,7 @@ static via_rc linger_wait_set(struct server_conn *c, via_waitobj objs[2])
 	via_link *l = c->s->data;
 	via_rc rc;
 
-	objs[0].struct_size = sizeof objs[0];
+	objs[0] = (via_waitobj)OS_WAITOBJ_INIT;
 	rc = l->ops->arm(l, VIA_EV_RX, &objs[0]);
 	return rc == VIA_OK ? 1 : rc;
 }
@@ -86,7 +86,7 @@ void watch_end(struct server_conn *c)
 {
 	struct server_worker *w = c->worker;
 	via_link *base = c->s->base;
-	via_waitobj obj = {.struct_size = sizeof obj};
+	via_waitobj obj = OS_WAITOBJ_INIT;
 
 	unregister(c);
 	if (base->ops->arm(base, VIA_EV_RX, &obj) != VIA_OK)

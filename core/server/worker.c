@@ -29,10 +29,10 @@ static struct server_conn *take_inbox(struct server_worker *w)
 {
 	struct server_conn *c;
 
-	if (atomic_load(&w->inbox_flag) == 0)
+	if (atomic_exchange(&w->inbox_flag, 0) == 0)
 		return NULL;
-	os_waker_clear(w->waker);
-	atomic_store(&w->inbox_flag, 0);
+	os_waker_clear(
+		w->waker); /* after the flag, before the list: whatever comes meanwhile is not lost */
 	os_mutex_lock(&w->lock);
 	c = w->inbox;
 	w->inbox = NULL;
@@ -361,6 +361,8 @@ static void handle_events(struct server_worker *w, const os_event *ev, via_rc n)
 			accept_ready((struct server_endpoint *)ev[i].key);
 		else if (kind == KEY_CONN)
 			conn_event(w, (struct server_conn *)ev[i].key);
+		else /* the bell may ring after the flag that came with it was seen */
+			atomic_store(&w->inbox_flag, 1);
 	}
 	w->round++;
 	bury(w);
@@ -488,7 +490,7 @@ void worker_main(void *arg)
 
 via_rc worker_open(via_server *s, struct server_worker *w)
 {
-	via_waitobj obj = {.struct_size = sizeof obj};
+	via_waitobj obj = OS_WAITOBJ_INIT;
 	via_rc rc;
 
 	w->kind = KEY_WAKER;
@@ -517,7 +519,7 @@ close_poller:
 
 void worker_close(struct server_worker *w)
 {
-	via_waitobj obj = {.struct_size = sizeof obj};
+	via_waitobj obj = OS_WAITOBJ_INIT;
 
 	if (w->poller == NULL)
 		return;

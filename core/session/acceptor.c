@@ -295,7 +295,7 @@ via_rc via_acceptor_step(via_acceptor *a, via_session **out)
 via_rc via_acceptor_wait_set(via_acceptor *a, via_waitobj *objs, uint32_t cap, via_time *deadline)
 {
 	via_time until = VIA_FOREVER;
-	via_waitobj obj = {.struct_size = sizeof obj};
+	via_waitobj obj = OS_WAITOBJ_INIT;
 	via_session **at = &a->handshakes;
 	uint32_t n = 0;
 	via_rc rc;

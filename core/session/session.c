@@ -222,7 +222,7 @@ via_rc via_session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2]
 {
 	via_rc rc, end;
 
-	objs[0].struct_size = objs[1].struct_size = sizeof objs[0];
+	objs[0] = objs[1] = (via_waitobj)OS_WAITOBJ_INIT;
 	rc = session_arm(s, events, &objs[0]);
 	if (rc != VIA_OK)
 		return rc;
@@ -253,7 +253,7 @@ void via_session_wait_done(via_session *s, uint32_t events, via_rc n)
 static via_rc sleep_beside(via_session *s, uint32_t events, via_time deadline)
 {
 	via_time slice = via_deadline(WATCH_SLICE_NS);
-	via_waitobj obj = {.struct_size = sizeof obj};
+	via_waitobj obj = OS_WAITOBJ_INIT;
 	uint32_t ready;
 	via_rc rc = session_arm(s, events, &obj);
 
