@@ -140,7 +140,7 @@ STACK_TEST(many, sessions_are_spread_over_the_workers)
 
 /* Every call of number 666 brings the next one along, so that its session is never idle. */
 static via_session *endless;
-static atomic_int feeding;
+static atomic_int feeding, in_feed;
 static uint64_t endless_id;
 
 static via_rc feed(rig_svc *v, rig_session *s, via_call *call)
@@ -148,6 +148,7 @@ static via_rc feed(rig_svc *v, rig_session *s, via_call *call)
 	uint64_t number = 0;
 	via_message m;
 
+	atomic_store(&in_feed, 1);
 	via_increment_decode(call->request, call->request_len, &number, NULL);
 	while (number == 666 && atomic_load(&feeding) == 0)
 		rig_pause(); /* the send lane is still the test's */
@@ -156,6 +157,7 @@ static via_rc feed(rig_svc *v, rig_session *s, via_call *call)
 			via_session_release(endless, &m);
 		(void)rig_send_number(endless, ++endless_id, 666);
 	}
+	atomic_store(&in_feed, 0);
 	return rig_answer(v, s, call);
 }
 
@@ -183,6 +185,7 @@ static void check_fairness(const char *stack, uint32_t policy)
 	for (i = 0; i < 20; i++)
 		rig_good(&r, "svc");
 	atomic_store(&feeding, 2);
+	rig_until(atomic_load(&in_feed) == 0); /* from now on the session is the test's again */
 	rig_until(rig_stats(&r).calls == (uint64_t)atomic_load(&svc.calls));
 	via_session_close(endless);
 	done();
