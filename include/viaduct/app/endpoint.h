@@ -12,9 +12,12 @@ typedef struct via_endpoint {
 	const char *service;   /* A-Z a-z 0-9 . _ -, not "." or ".."; at most 127 bytes */
 	const char *run_dir;   /* NULL: via_default_run_dir() */
 	const char *transport; /* scheme of a baseline, decorators in front: "uds",
-	                                "fault+uds". NULL: the best one that works here */
+	                                "fault+uds". NULL: the best one that works here.
+	                                Behind '>': the one upgrade to offer, decorators of its
+	                                link in front: "uds>ring", "fault+uds>fault+ring" */
 	const char *config;    /* for the transport and its decorators: "scheme.key=value\n"
-	                                lines; NULL for none */
+	                                lines; NULL for none. ">scheme.key=value\n": for a
+	                                decorator behind '>' */
 	uint64_t auth_token;   /* opaque number that both sides must agree on */
 } via_endpoint;
 
@@ -44,7 +47,12 @@ typedef struct via_session_config {
 		max_response_payload; /* client: hint, server: what it may send. 0: 1024 (65536 server) */
 	uint32_t packet_size;         /* 0: what the baseline can carry */
 	uint32_t handshake_ms;        /* whole handshake; 0: 5000 */
+	uint32_t flags;               /* VIA_SESSION_* */
 } via_session_config;
+
+/* Payloads may be lent where they arrived even while the peer can still change them: no copy, but whoever
+ * reads one must treat every look at it as new (docs/decisions.md, "Views are lent"). */
+enum { VIA_SESSION_BORROW = 1 };
 
 #ifdef __cplusplus
 }

@@ -110,6 +110,31 @@ VIA_API void via_acceptor_close(via_acceptor *a);
  */
 VIA_API via_rc via_session_send(via_session *s, const via_message *m);
 
+/**
+ * Room in the link's own memory for one outgoing payload, to encode in place instead of copying: the peer
+ * reads it from there. Write only, and nothing that the peer may not see. Ends with via_session_commit() or
+ * via_session_cancel(), before the next message is sent.
+ *
+ * @param cap  bytes wanted; the room is at least that long and aligned to 8
+ * @retval VIA_OK      *payload points to it
+ * @retval VIA_NOTSUP  this link has no memory to lend, or messages that long are chunked: use
+ *                     via_session_send()
+ * @retval VIA_AGAIN   the link is full, or an earlier message is still pending
+ * @retval VIA_TOOBIG  over the agreed limit; VIA_STATE: room is out already
+ * Blocks: no. Allocates: no. Threads: as via_session_send().
+ */
+VIA_API via_rc via_session_reserve(via_session *s, uint32_t cap, void **payload);
+
+/**
+ * Sends what was encoded into the room: m->payload_len bytes of it, m->payload is not looked at.
+ *
+ * @retval as via_session_send(), but never VIA_PENDING. After VIA_AGAIN the room is still out; after any
+ *         other failure it is given back
+ */
+VIA_API via_rc via_session_commit(via_session *s, const via_message *m);
+/** Gives the room back, nothing is sent. */
+VIA_API void via_session_cancel(via_session *s);
+
 /** Goes on with a pending message. VIA_OK: nothing is pending. VIA_AGAIN: still full. */
 VIA_API via_rc via_session_flush(via_session *s);
 
