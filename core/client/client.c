@@ -221,16 +221,36 @@ static via_rc check_reply(const via_client *c, const via_request *q, uint32_t it
 	return VIA_OK;
 }
 
+/* The clock is not asked before there is something to wait for: a quick call does without. */
+static via_time deadline_of(const via_client *c, via_time deadline)
+{
+	return deadline != 0 ? deadline : via_deadline((uint64_t)c->call_timeout_ms * MS);
+}
+
+static via_rc receive(via_client *c, via_time deadline)
+{
+	via_rc rc = session_recv_quick(c->session, &c->reply);
+
+	if (rc == VIA_AGAIN)
+		rc = via_session_recv_wait(c->session, &c->reply, deadline_of(c, deadline));
+	return rc;
+}
+
 static via_rc exchange(via_client *c, const via_message *m, via_time deadline)
 {
-	via_rc rc = via_session_send_wait(c->session, m, deadline);
+	via_rc rc = via_session_send(c->session, m);
+
+	if (rc == VIA_AGAIN || rc == VIA_PENDING) {
+		deadline = deadline_of(c, deadline);
+		rc = session_send_rest(c->session, m, rc, deadline);
+	}
 
 	if ((rc == VIA_TOOBIG || rc == VIA_LIMIT || rc == VIA_INVAL || rc == VIA_NOMEM ||
 	     rc == VIA_EXISTS) &&
 	    atomic_load(&c->session->tx.fail) == VIA_OK)
 		return rc; /* nothing was sent */
 	if (rc == VIA_OK)
-		rc = via_session_recv_wait(c->session, &c->reply, deadline);
+		rc = receive(c, deadline);
 	if (rc == VIA_OK &&
 	    c->reply.id != m->id) { /* ids of earlier calls were given up with their session */
 		via_session_release(c->session, &c->reply);
@@ -283,8 +303,6 @@ via_rc via_client_call(via_client *c, const via_request *request, via_time deadl
 			 .payload = request->payload};
 	via_rc rc;
 
-	if (deadline == 0)
-		deadline = via_deadline((uint64_t)c->call_timeout_ms * MS);
 	rc = can_call(c);
 	if (rc == VIA_OK)
 		rc = exchange(c, &m, deadline);

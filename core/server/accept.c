@@ -67,7 +67,7 @@ static via_rc take_conn(struct server_endpoint *ep)
 	atomic_fetch_add(&w->n_conns, 1);
 	worker_adopt(w, c);
 	worker_set_deadline(c, c->s->hs_deadline);
-	worker_serve(c, 0);
+	worker_serve(c, WAKE_LOOKED);
 	return VIA_OK;
 }
 

@@ -83,7 +83,7 @@ static int keep_payload(struct server_conn *c)
 {
 	uint8_t *b;
 
-	if (c->out.payload_len == 0 || c->out.payload == c->buf)
+	if (c->out.payload_len == 0 || c->out.payload == c->buf || c->in_place != 0)
 		return 1;
 	b = conn_room(c, c->out.payload_len);
 	if (b == NULL)
@@ -108,9 +108,15 @@ static void answer_waits(struct server_conn *c, via_rc rc)
 	worker_set_deadline(c, via_deadline((uint64_t)s->options.send_timeout_ms * 1000000u));
 }
 
+static via_rc put_answer(struct server_conn *c)
+{
+	return c->in_place != 0 ? via_session_commit(c->s, &c->out)
+				: via_session_send(c->s, &c->out);
+}
+
 static void send_answer(struct server_conn *c)
 {
-	via_rc rc = via_session_send(c->s, &c->out);
+	via_rc rc = put_answer(c);
 
 	if (rc == VIA_OK)
 		answer_out(c);
@@ -125,7 +131,7 @@ static void flush_answer(struct server_conn *c)
 	via_rc rc;
 
 	if (c->out_waiting == VIA_AGAIN) {
-		rc = via_session_send(c->s, &c->out);
+		rc = put_answer(c);
 		if (rc == VIA_PENDING) {
 			c->out_waiting = rc;
 			return;
@@ -169,6 +175,10 @@ static void make_answer(struct server_conn *c, const via_message *request, uint1
 	atomic_fetch_add_explicit(status == VIA_STATUS_OK ? &s->calls : &s->calls_failed, 1,
 				  memory_order_relaxed);
 	via_session_release(c->s, request);
+	if (c->in_place != 0 && status != VIA_STATUS_OK) {
+		via_session_cancel(c->s);
+		c->in_place = 0;
+	}
 	send_answer(c);
 }
 
@@ -189,6 +199,21 @@ static uint8_t *inline_room(struct server_conn *c, uint32_t len)
 		w->resp_cap = len;
 	}
 	return w->resp;
+}
+
+/* Where an answer is encoded: in the link's own memory if it lends some, else in a buffer. Services that take
+ * their time get one that does not hold up the link. */
+static uint8_t *room_for_answer(struct server_conn *c, uint32_t service_flags, uint32_t len)
+{
+	void *room;
+
+	c->in_place = 0;
+	if ((service_flags & (VIA_SVC_BLOCKING | VIA_SVC_ASYNC)) != 0)
+		return conn_room(c, len);
+	if (via_session_reserve(c->s, len, &room) != VIA_OK)
+		return inline_room(c, len);
+	c->in_place = 1;
+	return room;
 }
 
 static void give_to_pool(struct server_conn *c)
@@ -234,8 +259,7 @@ static void take_message(struct server_conn *c, const via_message *m)
 		return;
 	}
 	flags = c->ep->service->flags;
-	dst = (flags & (VIA_SVC_BLOCKING | VIA_SVC_ASYNC)) != 0 ? conn_room(c, room)
-								: inline_room(c, room);
+	dst = room_for_answer(c, flags, room);
 	if (dst == NULL) {
 		make_answer(c, m, VIA_STATUS_INTERNAL_ERROR, NULL, 0);
 		return;

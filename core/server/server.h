@@ -5,6 +5,7 @@
  *   worker.c   event loop, spinning, timers          answer.c   a message through its service
  *   pool.c     threads for blocking services         pending.c  answers that come later
  *   accept.c   listeners, admission, spreading       watch.c    what the poller knows of a session
+ *   hot.c      sessions in conversation
  *
  * A conn belongs to one worker at a time and only that worker's thread touches it, except while a pool
  * thread answers its message: then nobody else does. */
@@ -100,6 +101,7 @@ struct server_conn {
 	int lingering;
 	int close_after;
 	int out_waiting; /* an answer is not accepted by the link yet */
+	int in_place;    /* it is encoded in the link's own memory */
 	via_message out;
 	uint8_t *buf; /* payload of an answer that outlives the worker's buffer */
 	uint32_t buf_cap;
@@ -108,7 +110,9 @@ struct server_conn {
 	via_peer peer;
 	struct job job;
 	wait_history history;
-	via_time served_at;
+	uint64_t spin_ns;   /* of the wait that has begun */
+	uint32_t turn;      /* of the worker, when last served while hot */
+	via_time served_at; /* 0: a moment ago, nobody asked for the time */
 };
 
 /* -- workers and pool --------------------------------------------------------------------------------------- */
@@ -128,6 +132,7 @@ struct server_worker {
 	via_time next_deadline; /* never later than the earliest deadline of a conn or listener */
 	struct server_conn *hot[MAX_HOT];
 	uint32_t n_hot;
+	uint32_t turn; /* counts hot conns served */
 	struct server_conn *ready, **ready_tail; /* to be served before the next sleep */
 	uint32_t n_ready;
 	uint32_t round; /* counts looks at the poller */
@@ -205,7 +210,18 @@ void worker_forget(struct server_conn *c);                          /* out of po
 void worker_adopt_zombie(struct server_conn *c);
 void worker_bury(struct server_conn *c);
 void worker_adopt(struct server_worker *w, struct server_conn *c); /* into the lists of w */
-void worker_serve(struct server_conn *c, int slept);
+enum wake { WAKE_LOOKED, WAKE_SLEPT, WAKE_QUICK }; /* QUICK: so soon that nobody asked for the time */
+void worker_serve(struct server_conn *c, enum wake how);
+
+void worker_look_at_others(struct server_worker *w); /* at what the poller has, without sleeping */
+void worker_run_timers(struct server_worker *w);
+
+/* hot.c */
+int hot_stays(struct server_conn *c); /* after it was served: 1, it is looked at and not slept on */
+void hot_cool(struct server_conn *c);
+void hot_learn(struct server_conn *c, enum wake how);
+void hot_spin(struct server_worker *w);
+void hot_arm(struct server_worker *w); /* before the worker sleeps */
 
 /* watch.c */
 /* VIA_OK: the conn can be slept on. VIA_BUSY: look again. Else it is of no more use. */

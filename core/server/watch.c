@@ -9,7 +9,15 @@ static void unregister(struct server_conn *c)
 
 static int same_object(const via_waitobj *a, const via_waitobj *b)
 {
+	if (a->kind == VIA_WAIT_WORD)
+		return b->kind == VIA_WAIT_WORD && a->word == b->word;
 	return a->kind == b->kind && a->handle == b->handle;
+}
+
+/* A word is reported once, so it is armed anew each time; other kinds stay until their events change. */
+static int must_modify(const via_waitobj *known, const via_waitobj *obj)
+{
+	return obj->kind == VIA_WAIT_WORD || known->fd_events != obj->fd_events;
 }
 
 /* Makes the poller know exactly objs[0..n). */
@@ -26,7 +34,7 @@ static via_rc register_objects(struct server_conn *c, const via_waitobj *objs, i
 
 		if (i >= c->registered)
 			rc = os_poller_add(p, &objs[i], c);
-		else if (c->obj[i].fd_events != objs[i].fd_events)
+		else if (must_modify(&c->obj[i], &objs[i]))
 			rc = os_poller_modify(p, &objs[i], c);
 		if (rc != VIA_OK)
 			return rc;

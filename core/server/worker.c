@@ -1,11 +1,9 @@
 /* core/server/worker.c - a worker's event loop: spins on sessions that are in conversation, sleeps on all.
  *
- * A conn is hot while its history says that its next request will come within the cost of a sleep. Hot
- * conns are looked at in turn, without being armed; before the worker sleeps it arms them. With nothing
- * to do it sleeps without a timeout. */
+ * With nothing to do it sleeps without a timeout. */
 #include "server.h"
 
-enum { MAX_EVENTS = 64, POLL_EVERY = 64, MAX_LOOKS = 4 };
+enum { MAX_EVENTS = 64, MAX_LOOKS = 4 };
 
 /* -- inbox ------------------------------------------------------------------------------------------------ */
 
@@ -87,20 +85,6 @@ static void bury(struct server_worker *w)
 	}
 }
 
-static void cool(struct server_conn *c)
-{
-	struct server_worker *w = c->worker;
-	uint32_t i;
-
-	for (i = 0; i < w->n_hot; i++) {
-		if (w->hot[i] == c) {
-			w->hot[i] = w->hot[--w->n_hot];
-			break;
-		}
-	}
-	c->is_hot = 0;
-}
-
 /* -- conns with more to do than one turn lasts ---------------------------------------------------------------------- */
 
 static void make_ready(struct server_conn *c)
@@ -135,7 +119,7 @@ void worker_forget(struct server_conn *c)
 	watch_stop(c);
 	not_ready(c);
 	if (c->is_hot != 0)
-		cool(c);
+		hot_cool(c);
 	if (c->up == 0)
 		c->worker->n_handshakes--;
 	list_remove(&c->worker->conns, c);
@@ -155,36 +139,6 @@ void worker_adopt_zombie(struct server_conn *c)
 }
 
 /* -- serving one conn ------------------------------------------------------------------------------------------------- */
-
-/* 1: the next request is likely to come soon, the conn is looked at instead of slept on. */
-static int stays_hot(struct server_conn *c)
-{
-	struct server_worker *w = c->worker;
-
-	if (c->out_waiting != 0 || c->lingering != 0 || !wait_pays(&c->history, w->budget)) {
-		if (c->is_hot != 0)
-			cool(c);
-		return 0;
-	}
-	if (c->is_hot == 0 && w->n_hot < MAX_HOT) {
-		w->hot[w->n_hot++] = c;
-		c->is_hot = 1;
-	}
-	return c->is_hot;
-}
-
-static void learn(struct server_conn *c, int slept)
-{
-	struct server_worker *w = c->worker;
-	via_time now;
-
-	if (w->budget == 0)
-		return;
-	now = os_now();
-	if (c->served_at != 0)
-		wait_learn(&c->history, now - c->served_at, slept, w->budget);
-	c->served_at = now;
-}
 
 /* Pumps a conn. 0 when it is gone or another worker's. */
 static int pump(struct server_conn *c, uint32_t *served)
@@ -209,8 +163,8 @@ static void cannot_wait(struct server_conn *c, via_rc rc)
 	conn_close(c);
 }
 
-/* A turn of a conn: what there is to do for it, then hot, armed or ready. slept: an event brought us here. */
-void worker_serve(struct server_conn *c, int slept)
+/* A turn of a conn: what there is to do for it, then hot, armed or ready. how: what brought us here. */
+void worker_serve(struct server_conn *c, enum wake how)
 {
 	struct server_worker *w = c->worker;
 	uint32_t served;
@@ -227,16 +181,16 @@ void worker_serve(struct server_conn *c, int slept)
 		if (c->busy != 0) {
 			c->busy_round = w->round;
 			if (c->is_hot != 0)
-				cool(c);
+				hot_cool(c);
 			watch_end(c);
 			return;
 		}
 		if (served != 0 && c->up != 0) {
-			learn(c, slept);
-			if (stays_hot(c) != 0)
+			hot_learn(c, how);
+			if (hot_stays(c) != 0)
 				return;
 		}
-		slept = 0;
+		how = WAKE_LOOKED;
 		rc = served == CONN_BURST ? VIA_BUSY : watch_start(c);
 		if (rc == VIA_OK)
 			return;
@@ -255,14 +209,14 @@ static void serve_ready(struct server_worker *w)
 	uint32_t n; /* those that are in the list now */
 
 	for (n = w->n_ready; n > 0 && w->ready != NULL; n--)
-		worker_serve(w->ready, 0);
+		worker_serve(w->ready, WAKE_LOOKED);
 }
 
 /* The last turn of a conn: what has come is answered, what then is idle closed. */
 static void drain_conn(struct server_conn *c)
 {
 	if (c->up != 0)
-		worker_serve(c, 0);
+		worker_serve(c, WAKE_LOOKED);
 	if (c->closed == 0 && c->busy == 0 && c->out_waiting == 0 && c->lingering == 0)
 		conn_close(c);
 }
@@ -279,7 +233,7 @@ static void process_inbox(struct server_worker *w)
 			if (w->draining != 0)
 				drain_conn(c);
 			else
-				worker_serve(c, 0);
+				worker_serve(c, WAKE_LOOKED);
 		} else {
 			if (c->zombie != 0)
 				list_remove(&w->zombies, c);
@@ -287,7 +241,7 @@ static void process_inbox(struct server_worker *w)
 			conn_answered(c);
 			if (w->current == c) {
 				w->current = NULL;
-				worker_serve(c, 0);
+				worker_serve(c, WAKE_LOOKED);
 			}
 		}
 		c = next;
@@ -299,7 +253,7 @@ static void process_inbox(struct server_worker *w)
 static void expire(struct server_conn *c)
 {
 	if (c->up == 0 && c->lingering == 0) {
-		worker_serve(c, 0); /* the handshake finds its own deadline passed */
+		worker_serve(c, WAKE_LOOKED); /* the handshake finds its own deadline passed */
 		return;
 	}
 	if (c->lingering == 0)
@@ -310,7 +264,7 @@ static void expire(struct server_conn *c)
 	conn_close(c);
 }
 
-static void run_timers(struct server_worker *w)
+void worker_run_timers(struct server_worker *w)
 {
 	via_time now = os_now();
 	struct server_conn *c, *next;
@@ -345,7 +299,7 @@ static void conn_event(struct server_worker *w, struct server_conn *c)
 	if (c->closed != 0 || c->zombie != 0)
 		return;
 	if (c->busy == 0)
-		worker_serve(c, 1);
+		worker_serve(c, WAKE_SLEPT);
 	else if (c->busy_round != w->round)
 		peer_left(c);
 }
@@ -368,67 +322,11 @@ static void handle_events(struct server_worker *w, const os_event *ev, via_rc n)
 	bury(w);
 }
 
-static void look_at_others(struct server_worker *w)
+void worker_look_at_others(struct server_worker *w)
 {
 	os_event ev[MAX_EVENTS];
 
 	handle_events(w, ev, os_poller_wait(w->poller, ev, MAX_EVENTS, VIA_POLL));
-}
-
-static int spin_over_hot(struct server_worker *w, via_time end)
-{
-	uint32_t looks = 0;
-
-	do {
-		uint32_t i;
-
-		for (i = w->n_hot; i > 0; i--) {
-			struct server_conn *c = w->hot[i - 1];
-
-			if (rx_fetch(c->s) == VIA_AGAIN)
-				continue;
-			worker_serve(c, 0);
-			return 1;
-		}
-		if (atomic_load_explicit(&w->inbox_flag, memory_order_relaxed) != 0)
-			return 1;
-		if (++looks % POLL_EVERY == 0)
-			look_at_others(w);
-		os_cpu_relax();
-	} while (w->n_hot != 0 && os_now() < end);
-	return 0;
-}
-
-static void spin(struct server_worker *w)
-{
-	uint32_t rounds = 0;
-
-	if (w->n_hot == 0 || w->n_ready != 0 || wait_spin_enter() == 0)
-		return;
-	while (w->n_hot != 0 && spin_over_hot(w, os_now() + w->budget) != 0) {
-		if (atomic_load(&w->inbox_flag) != 0 || w->n_ready != 0)
-			break;
-		if (++rounds % POLL_EVERY ==
-		    0) { /* a busy conversation must not starve the others */
-			look_at_others(w);
-			run_timers(w);
-		}
-	}
-	wait_spin_leave();
-}
-
-/* Each hot conn is armed or gets a turn, which may leave it hot. */
-static void arm_hot(struct server_worker *w)
-{
-	uint32_t n;
-
-	for (n = w->n_hot; n > 0 && w->n_hot != 0; n--) {
-		struct server_conn *c = w->hot[0];
-
-		cool(c);
-		if (watch_start(c) != VIA_OK)
-			worker_serve(c, 0);
-	}
 }
 
 static void start_draining(struct server_worker *w)
@@ -476,11 +374,11 @@ void worker_main(void *arg)
 				break;
 		}
 		serve_ready(w);
-		spin(w);
+		hot_spin(w);
 		if (atomic_load(&w->inbox_flag) != 0)
 			continue;
-		arm_hot(w);
-		run_timers(w);
+		hot_arm(w);
+		worker_run_timers(w);
 		handle_events(w, ev, os_poller_wait(w->poller, ev, MAX_EVENTS, sleep_until(w)));
 	}
 	bury(w);

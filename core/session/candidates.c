@@ -72,6 +72,30 @@ void candidates_collect(via_registry *reg, uint32_t configured, candidates *out)
 				   "no module that was found provides this profile");
 }
 
+void candidates_name(candidates *c, const char *id, uint32_t profiles, uint32_t configured)
+{
+	uint32_t i, bits = profiles & ~PROFILE_BASELINE;
+
+	for (i = 0; i < c->n; i++)
+		if (c->list[i].profile != PROFILE_BASELINE &&
+		    c->list[i].verdict == VIA_VERDICT_OFFERED)
+			c->list[i].verdict = VIA_VERDICT_MASKED;
+	c->mask &= PROFILE_BASELINE;
+	for (; bits != 0; bits &= bits - 1) {
+		uint32_t bit = bits & (~bits + 1u);
+		via_candidate *v = candidate(c, bit);
+
+		if (v == NULL)
+			continue;
+		*v = (via_candidate){.profile = bit, .verdict = VIA_VERDICT_MASKED};
+		snprintf(v->id, sizeof v->id, "%s", id);
+		if (configured == 0 || (configured & bit) != 0) {
+			v->verdict = VIA_VERDICT_OFFERED;
+			c->mask |= bit;
+		}
+	}
+}
+
 void candidates_inherit(candidates *c, const candidates *failed)
 {
 	uint32_t i;

@@ -133,7 +133,7 @@ static via_rc attach_upgrade(via_session *s, via_link **out)
 	via_rc rc = VIA_OK;
 
 	if (s->upgrade.vtable == NULL)
-		rc = reg_acquire_profile(s->reg, s->agreed.selected, VIA_ROLE_UPGRADE, &s->upgrade);
+		rc = stack_acquire_upgrade(s->st, s->agreed.selected, &s->upgrade);
 	if (rc != VIA_OK)
 		return rc;
 	t = s->upgrade.vtable;
@@ -144,12 +144,7 @@ static via_rc attach_upgrade(via_session *s, via_link **out)
 	reg_ctl_lock(s->reg, &s->upgrade);
 	rc = t->attach(s->upgrade.self, &up, out);
 	reg_ctl_unlock(s->reg, &s->upgrade);
-	if (rc != VIA_OK)
-		return rc;
-	rc = link_check(*out, reg_ref_id(&s->upgrade));
-	if (rc != VIA_OK)
-		link_discard(*out);
-	return rc;
+	return rc == VIA_OK ? stack_wrap_upgrade(s->st, &s->upgrade, out) : rc;
 }
 
 /* The upgrade cannot be used here; session_fallback() comes back without it. */

@@ -5,23 +5,24 @@
 #include "session.h"
 #include <string.h>
 
-/* What a provision handed over; on failure it is closed. */
-static via_rc check_provisioned(via_session *s, via_link *data, const via_upgrade *up,
-				const char *who)
+/* What a provision handed over, tested and decorated; on failure it is closed. */
+static via_rc take_provisioned(via_session *s, via_link **data, const via_upgrade *up,
+			       const via_ref *upgrade)
 {
 	uint32_t most = s->base->limits->max_handles;
-	via_rc rc = link_check(data, who);
+	via_rc rc = VIA_OK;
 
-	if (rc == VIA_OK &&
-	    up->n_handles > (most < MAX_UPGRADE_HANDLES ? most : MAX_UPGRADE_HANDLES))
-		rc = core_fail(VIA_NOTSUP, "%s hands over %u handles, the baseline carries %u", who,
-			       up->n_handles, most);
-	if (rc == VIA_OK)
-		return rc;
-	session_close_handles(s->env, s->out_handles,
-			      up->n_handles < MAX_UPGRADE_HANDLES ? up->n_handles
-								  : MAX_UPGRADE_HANDLES);
-	link_discard(data);
+	if (up->n_handles > (most < MAX_UPGRADE_HANDLES ? most : MAX_UPGRADE_HANDLES)) {
+		rc = core_fail(VIA_NOTSUP, "%s hands over %u handles, the baseline carries %u",
+			       reg_ref_id(upgrade), up->n_handles, most);
+		link_discard(*data);
+	} else {
+		rc = stack_wrap_upgrade(s->st, upgrade, data);
+	}
+	if (rc != VIA_OK)
+		session_close_handles(s->env, s->out_handles,
+				      up->n_handles < MAX_UPGRADE_HANDLES ? up->n_handles
+									  : MAX_UPGRADE_HANDLES);
 	return rc;
 }
 
@@ -41,7 +42,7 @@ static via_rc provision(via_session *s, const via_wire_ack *ack, via_link **out)
 			  .cap_handles = MAX_UPGRADE_HANDLES};
 	const via_transport *t;
 	via_ref ref;
-	via_rc rc = reg_acquire_profile(s->reg, ack->selected, VIA_ROLE_UPGRADE, &ref);
+	via_rc rc = stack_acquire_upgrade(s->st, ack->selected, &ref);
 
 	if (rc != VIA_OK)
 		return rc;
@@ -56,7 +57,7 @@ static via_rc provision(via_session *s, const via_wire_ack *ack, via_link **out)
 	reg_ctl_unlock(s->reg, &ref);
 	if (rc != VIA_OK)
 		goto release;
-	rc = check_provisioned(s, *out, &up, reg_ref_id(&ref));
+	rc = take_provisioned(s, out, &up, &ref);
 	if (rc != VIA_OK)
 		goto release;
 	s->upgrade = ref;

@@ -1,4 +1,9 @@
-/* core/session/inflight.c - set of message ids under way: open addressing, linear probing. */
+/* core/session/inflight.c - set of message ids under way.
+ *
+ * Ids usually count up, so each has a place of its own in a small array that the send lane fills and the
+ * receive lane empties without a lock. An id whose place is taken goes to a table behind a lock: open
+ * addressing, linear probing. Only the send lane adds and only the receive lane removes, so a place that the
+ * send lane has seen free stays free until it fills it. */
 #include "session.h"
 #include <string.h>
 
@@ -6,23 +11,23 @@ enum { FIRST_CAP = 8, MAX_CAP = 1 << 17 };
 
 void inflight_init(inflight *f)
 {
-	*f = (inflight){0};
+	memset(f, 0, sizeof *f);
 	os_mutex_init(&f->lock);
 }
 
 void inflight_free(const core_env *e, inflight *f)
 {
-	env_free(e, f->slot);
+	env_free(e, f->table.slot);
 	os_mutex_destroy(&f->lock);
 }
 
-static uint32_t home(const inflight *f, uint64_t id)
+static uint32_t home(const struct id_table *f, uint64_t id)
 {
 	return (uint32_t)((id * 0x9E3779B97F4A7C15u) >> 40) & (f->cap - 1);
 }
 
 /* Index of id, or of the free place where it would go. */
-static uint32_t find(const inflight *f, uint64_t id)
+static uint32_t find(const struct id_table *f, uint64_t id)
 {
 	uint32_t i = home(f, id);
 
@@ -31,7 +36,7 @@ static uint32_t find(const inflight *f, uint64_t id)
 	return i;
 }
 
-static void put(inflight *f, uint64_t id)
+static void put(struct id_table *f, uint64_t id)
 {
 	uint32_t i = find(f, id);
 
@@ -39,9 +44,9 @@ static void put(inflight *f, uint64_t id)
 	f->used[i] = 1;
 }
 
-static via_rc grow(const core_env *e, inflight *f)
+static via_rc grow(const core_env *e, struct id_table *f)
 {
-	inflight bigger = *f;
+	struct id_table bigger;
 	uint32_t i;
 
 	bigger.cap = f->cap == 0 ? FIRST_CAP : f->cap * 2;
@@ -55,32 +60,64 @@ static via_rc grow(const core_env *e, inflight *f)
 		if (f->used[i] != 0)
 			put(&bigger, f->slot[i]);
 	env_free(e, f->slot);
-	f->slot = bigger.slot;
-	f->used = bigger.used;
-	f->cap = bigger.cap;
+	*f = bigger;
 	return VIA_OK;
+}
+
+static via_rc is_double(uint64_t id)
+{
+	return core_fail(VIA_EXISTS, "message id %llu is in flight already",
+			 (unsigned long long)id);
+}
+
+static via_rc add_locked(const core_env *e, inflight *f, uint64_t id)
+{
+	uint32_t n = atomic_load_explicit(&f->n, memory_order_relaxed);
+	via_rc rc = VIA_OK;
+
+	if (n * 2 >= f->table.cap)
+		rc = grow(e, &f->table);
+	if (rc != VIA_OK)
+		return rc;
+	if (f->table.used[find(&f->table, id)] != 0)
+		return is_double(id);
+	put(&f->table, id);
+	atomic_store_explicit(&f->n, n + 1, memory_order_release);
+	return VIA_OK;
+}
+
+static int has(inflight *f, uint64_t id)
+{
+	int found;
+
+	os_mutex_lock(&f->lock);
+	found = atomic_load(&f->n) != 0 && f->table.used[find(&f->table, id)] != 0;
+	os_mutex_unlock(&f->lock);
+	return found;
 }
 
 via_rc inflight_add(const core_env *e, inflight *f, uint64_t id)
 {
-	via_rc rc = VIA_OK;
+	_Atomic uint64_t *place = &f->quick[id % INFLIGHT_QUICK];
+	uint64_t there = atomic_load_explicit(place, memory_order_acquire);
+	via_rc rc;
 
-	os_mutex_lock(&f->lock);
-	if (f->n * 2 >= f->cap)
-		rc = grow(e, f);
-	if (rc == VIA_OK && f->used[find(f, id)] != 0)
-		rc = core_fail(VIA_EXISTS, "message id %llu is in flight already",
-			       (unsigned long long)id);
-	if (rc == VIA_OK) {
-		put(f, id);
-		f->n++;
+	if (there == id + 1 && there != 0)
+		return is_double(id);
+	if (there == 0 && id != UINT64_MAX) {
+		if (atomic_load_explicit(&f->n, memory_order_acquire) != 0 && has(f, id))
+			return is_double(id);
+		atomic_store_explicit(place, id + 1, memory_order_release);
+		return VIA_OK;
 	}
+	os_mutex_lock(&f->lock);
+	rc = add_locked(e, f, id);
 	os_mutex_unlock(&f->lock);
 	return rc;
 }
 
 /* Closes the gap at i: later entries of the same run move up. */
-static void close_gap(inflight *f, uint32_t i)
+static void close_gap(struct id_table *f, uint32_t i)
 {
 	uint32_t j = i;
 
@@ -101,16 +138,23 @@ static void close_gap(inflight *f, uint32_t i)
 
 int inflight_take(inflight *f, uint64_t id)
 {
+	_Atomic uint64_t *place = &f->quick[id % INFLIGHT_QUICK];
 	int found = 0;
 
+	if (id != UINT64_MAX && atomic_load_explicit(place, memory_order_acquire) == id + 1) {
+		atomic_store_explicit(place, 0, memory_order_release);
+		return 1;
+	}
+	if (atomic_load_explicit(&f->n, memory_order_acquire) == 0)
+		return 0;
 	os_mutex_lock(&f->lock);
-	if (f->n != 0) {
-		uint32_t i = find(f, id);
+	if (atomic_load(&f->n) != 0) {
+		uint32_t i = find(&f->table, id);
 
-		found = f->used[i];
+		found = f->table.used[i];
 		if (found != 0) {
-			close_gap(f, i);
-			f->n--;
+			close_gap(&f->table, i);
+			atomic_fetch_sub(&f->n, 1);
 		}
 	}
 	os_mutex_unlock(&f->lock);

@@ -171,7 +171,8 @@ static via_rc first_packet(via_session *s, via_message *m)
 	if (rc != VIA_OK)
 		return rc;
 	body = v->len - VIA_WIRE_HEADER;
-	if (body == r->header.payload_len && (v->flags & VIA_VIEW_SHARED) == 0) {
+	if (body == r->header.payload_len &&
+	    ((v->flags & VIA_VIEW_SHARED) == 0 || (s->config.flags & VIA_SESSION_BORROW) != 0)) {
 		r->view_out = 1;
 		return deliver(s, bytes + VIA_WIRE_HEADER, m);
 	}

@@ -67,10 +67,14 @@ via_rc session_new(via_registry *reg, const stack *st, via_link *base,
 	s->config = *config;
 	apply_defaults(s);
 	candidates_collect(reg, s->config.profiles, s->cand);
+	if (stack_upgrade(st) != NULL)
+		candidates_name(s->cand, reg_ref_id(&stack_upgrade(st)->ref),
+				stack_transport(stack_upgrade(st))->profiles, s->config.profiles);
 	if ((s->cand->mask & PROFILE_BASELINE) != 0)
 		snprintf(s->cand->list[0].id, sizeof s->cand->list[0].id, "%s",
 			 reg_ref_id(&st->layer[0].ref));
 	s->offered = s->cand->mask;
+	s->budget = wait_budget(e, reg_policy(reg));
 	s->hs_deadline = via_deadline((uint64_t)s->config.handshake_ms * 1000000u);
 	snprintf(s->what, sizeof s->what, "%s session of %.60s",
 		 is_server != 0 ? "a server" : "a client", st->service);
@@ -99,6 +103,7 @@ void via_session_close(via_session *s)
 	e = s->env;
 	reg = s->reg;
 	data = s->data;
+	via_session_cancel(s);
 	rx_drop_view(s);
 	if (data != s->base)
 		data->ops->close(data);
@@ -229,7 +234,8 @@ via_rc via_session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2]
 	if (s->phase != PHASE_UP || s->data == s->base)
 		return 1;
 	rc = s->base->ops->arm(s->base, VIA_EV_RX, &objs[1]);
-	if (rc == VIA_OK && objs[1].kind == objs[0].kind && objs[1].handle == objs[0].handle)
+	if (rc == VIA_OK && objs[0].kind != VIA_WAIT_WORD && objs[1].kind == objs[0].kind &&
+	    objs[1].handle == objs[0].handle)
 		return 1;
 	end = session_check_baseline(s); /* armed first: what comes from now on wakes */
 	if (rc == VIA_OK && end == VIA_OK)
@@ -303,25 +309,72 @@ static via_rc pause_attach(via_session *s, via_time deadline)
 	return rc == VIA_TIMEOUT ? VIA_OK : rc;
 }
 
+/* Looks at the link's own word, if it has one, without a call or a clock. 1: recv is worth a try. */
+static int look_quickly(via_session *s)
+{
+	const via_link *l = lane_link(s);
+	uint32_t i;
+
+	if (l->rx_word == NULL || wait_alone() != 0)
+		return 0;
+	for (i = 0; i < WAIT_QUICK_LOOKS; i++) {
+		if (*l->rx_word != l->rx_seen) {
+			wait_hit(&s->history);
+			return 1;
+		}
+		os_cpu_relax();
+	}
+	return 0;
+}
+
+via_rc session_recv_quick(via_session *s, via_message *m)
+{
+	via_rc rc = via_session_recv(s, m);
+
+	if (rc == VIA_AGAIN && wait_pays(&s->history, s->budget) && look_quickly(s) != 0)
+		rc = via_session_recv(s, m);
+	return rc;
+}
+
 /* Looks again and again for at most budget ns. VIA_OK: there is something. */
 static via_rc spin(via_session *s, via_time t0, uint64_t budget, via_time deadline)
 {
 	via_time end = budget > UINT64_MAX - t0 ? UINT64_MAX : t0 + budget;
+	uint32_t offers = wait_alone() != 0 ? WAIT_OFFERS : 0, n = 0;
 
 	if (end > deadline)
 		end = deadline;
 	do {
 		if (rx_fetch(s) != VIA_AGAIN)
 			return VIA_OK;
-		os_cpu_relax();
-	} while (os_now() < end);
+		if (offers != 0)
+			os_yield();
+		else if (look_quickly(s) == 0)
+			os_cpu_relax();
+	} while (offers != 0 ? ++n < offers : os_now() < end);
 	return VIA_AGAIN;
+}
+
+/* Spins for as long as that pays. VIA_OK: there is something; VIA_AGAIN: not within *spun ns. */
+static via_rc spin_first(via_session *s, via_time t0, via_time deadline, uint64_t *spun)
+{
+	uint64_t budget = wait_spin_ns(&s->history, s->budget);
+	via_rc rc;
+
+	*spun = 0;
+	if (budget == 0 || wait_spin_enter() == 0)
+		return VIA_AGAIN;
+	rc = spin(s, t0, budget, deadline);
+	wait_spin_leave();
+	if (wait_alone() == 0)
+		*spun = budget;
+	return rc;
 }
 
 via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline)
 {
+	uint64_t spun = 0;
 	int slept = 0;
-	uint64_t budget;
 	via_time t0;
 	via_rc rc;
 
@@ -332,28 +385,40 @@ via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline)
 	t0 = os_now();
 	if (deadline <= t0)
 		return core_fail(VIA_TIMEOUT, "the deadline passed");
-	budget = events == VIA_EV_RX ? wait_budget(s->env, reg_policy(s->reg)) : 0;
-	if (wait_pays(&s->history, budget) && wait_spin_enter() != 0) {
-		rc = spin(s, t0, budget, deadline);
-		wait_spin_leave();
-		if (rc == VIA_OK)
-			goto learn;
+	rc = events == VIA_EV_RX ? spin_first(s, t0, deadline, &spun) : VIA_AGAIN;
+	if (rc != VIA_OK) {
+		slept = 1;
+		rc = sleep_once(s, events, deadline);
 	}
-	slept = 1;
-	rc = sleep_once(s, events, deadline);
 	if (rc == VIA_TIMEOUT)
 		return core_fail(VIA_TIMEOUT, "the deadline passed");
-	if (rc != VIA_OK)
+	if (rc == VIA_OK && events == VIA_EV_RX && s->budget != 0)
+		wait_learn(&s->history, os_now() - t0, slept, spun, s->budget);
+	return rc;
+}
+
+/* A peer that is awake makes room in no time: tries again for a while before anybody sleeps. */
+static via_rc send_quick(via_session *s, const via_message *m)
+{
+	via_rc rc = via_session_send(s, m);
+	uint32_t i;
+
+	if (s->phase != PHASE_UP || lane_link(s)->rx_word == NULL || wait_alone() != 0)
 		return rc;
-learn:
-	if (budget != 0)
-		wait_learn(&s->history, os_now() - t0, slept, budget);
-	return VIA_OK;
+	for (i = 0; rc == VIA_AGAIN && s->budget != 0 && i < WAIT_QUICK_LOOKS; i++) {
+		os_cpu_relax();
+		rc = via_session_send(s, m);
+	}
+	return rc;
 }
 
 via_rc via_session_send_wait(via_session *s, const via_message *m, via_time deadline)
 {
-	via_rc rc = via_session_send(s, m);
+	return session_send_rest(s, m, send_quick(s, m), deadline);
+}
+
+via_rc session_send_rest(via_session *s, const via_message *m, via_rc rc, via_time deadline)
+{
 	int accepted = rc == VIA_PENDING;
 
 	while (rc == VIA_AGAIN || rc == VIA_PENDING) {

@@ -23,11 +23,19 @@ enum { MAX_CANDIDATES = 16, MAX_UPGRADE_HANDLES = 8 };
 
 /* -- ids in flight (client): docs/wire.md section 8 ------------------------------------------------ */
 
+enum { INFLIGHT_QUICK = 64 };
 typedef struct inflight {
-	os_mutex lock; /* send and receive lane */
-	uint64_t *slot;
-	uint32_t cap, n; /* cap: power of two or 0 */
-	uint8_t *used;
+	/* id + 1 at place id % INFLIGHT_QUICK, 0 when free: what the two lanes need no lock for. The send lane
+	 * fills a place, the receive lane empties it. */
+	_Atomic uint64_t quick[INFLIGHT_QUICK];
+	/* the others */
+	os_mutex lock;
+	_Atomic uint32_t n; /* written under the lock */
+	struct id_table {
+		uint64_t *slot;
+		uint8_t *used;
+		uint32_t cap; /* power of two or 0 */
+	} table;
 } inflight;
 
 void inflight_init(inflight *f);
@@ -45,6 +53,8 @@ typedef struct candidates {
 
 /* Fills the list from the index and a configured mask (0: everything). */
 void candidates_collect(via_registry *reg, uint32_t configured, candidates *out);
+/* Only this upgrade is to be offered, beside the baseline. */
+void candidates_name(candidates *c, const char *id, uint32_t profiles, uint32_t configured);
 /* Sets the verdict of one bit; reason may be NULL. */
 void candidates_verdict(candidates *c, uint32_t profile, uint32_t verdict, const char *reason);
 /* Takes the failures of an earlier attempt over. */
@@ -70,6 +80,8 @@ typedef struct tx_lane {
 	const uint8_t *payload;
 	uint32_t sent;         /* payload bytes already on the link */
 	uint32_t index, count; /* next chunk, chunks in all */
+	via_slot slot;         /* room lent to the caller: via_session_reserve() */
+	int has_slot;
 	_Atomic via_rc fail;
 } tx_lane;
 
@@ -121,6 +133,7 @@ struct via_session {
 
 	uint32_t max_in, max_out; /* payload bytes each way */
 	int chunked;              /* data link splits at agreed.packet_size */
+	uint64_t budget;          /* of one spin of a waiting lane */
 	tx_lane tx;
 	rx_lane rx;
 	inflight flight;
@@ -166,6 +179,10 @@ void session_disarm(via_session *s, uint32_t events);
 /* Receive lane: fetches a record if there is none yet. VIA_OK: there is one. */
 via_rc rx_fetch(via_session *s);
 void rx_drop_view(via_session *s);
+/* via_session_recv(), looking a few times without a clock when that is likely to pay. */
+via_rc session_recv_quick(via_session *s, via_message *m);
+/* What via_session_send_wait() does after via_session_send() answered rc. */
+via_rc session_send_rest(via_session *s, const via_message *m, via_rc rc, via_time deadline);
 /* Send lane: goes on with a message whose payload moved to another address. */
 void tx_rebase(via_session *s, const void *payload);
 

@@ -1,4 +1,4 @@
-/* core/session/stack.c - resolves "fault+uds" into loaded modules and makes links from them. */
+/* core/session/stack.c - resolves "fault+uds>fault+ring" into loaded modules and makes links from them. */
 #include "stack.h"
 #include "../os/os.h"
 #include <string.h>
@@ -104,14 +104,15 @@ static int has_scheme(const char *schemes, const char *name, size_t len)
 }
 
 /* The layer a "scheme.key=value" line belongs to, or NULL. */
-static stack_layer *line_owner(stack *st, const char *line, size_t len)
+static stack_layer *line_owner(stack *st, const char *line, size_t len, int is_upper)
 {
 	const char *dot = memchr(line, '.', len);
+	uint32_t end = is_upper != 0 ? st->n + st->n_up : st->n;
 	uint32_t i;
 
 	if (dot == NULL)
 		return NULL;
-	for (i = 0; i < st->n; i++)
+	for (i = is_upper != 0 ? st->n : 0; i < end; i++)
 		if (has_scheme(stack_transport(&st->layer[i])->schemes, line, (size_t)(dot - line)))
 			return &st->layer[i];
 	return NULL;
@@ -139,7 +140,8 @@ static via_rc split_config(stack *st, const char *config)
 		size_t n = strcspn(config, "\n");
 
 		if (n != 0) {
-			stack_layer *owner = line_owner(st, config, n);
+			size_t mark = config[0] == '>'; /* for what is behind the '>' */
+			stack_layer *owner = line_owner(st, config + mark, n - mark, mark != 0);
 			via_rc rc;
 
 			if (owner == NULL)
@@ -148,7 +150,7 @@ static via_rc split_config(stack *st, const char *config)
 					"transport configuration: expected \"scheme.key=value\" with a scheme of "
 					"this endpoint, found \"%.*s\"",
 					(int)(n > 80 ? 80 : n), config);
-			rc = add_line(reg_env(st->reg), owner, config, n);
+			rc = add_line(reg_env(st->reg), owner, config + mark, n - mark);
 			if (rc != VIA_OK)
 				return rc;
 		}
@@ -159,10 +161,10 @@ static via_rc split_config(stack *st, const char *config)
 
 /* -- resolving --------------------------------------------------------------------------------------- */
 
-static via_rc take_layer(stack *st, const char *scheme, size_t len, uint32_t role)
+static via_rc take_layer(stack *st, const char *scheme, size_t len, uint32_t role, uint32_t *n)
 {
 	static const char *const role_name[] = {"", "baseline", "upgrade", "", "decorator"};
-	stack_layer *l = &st->layer[st->n];
+	stack_layer *l;
 	char name[64];
 	via_rc rc;
 
@@ -171,33 +173,31 @@ static via_rc take_layer(stack *st, const char *scheme, size_t len, uint32_t rol
 			VIA_INVAL,
 			"transport: expected scheme names with '+' between, found \"%.*s\"",
 			(int)(len > 63 ? 63 : len), scheme);
-	if (st->n == STACK_MAX_LAYERS)
+	if (st->n + st->n_up == STACK_MAX_LAYERS)
 		return core_fail(VIA_INVAL, "transport: expected at most %d layers",
 				 STACK_MAX_LAYERS);
+	l = &st->layer[st->n + st->n_up];
 	memcpy(name, scheme, len);
 	name[len] = '\0';
 	rc = via_registry_acquire(st->reg, VIA_KIND_TRANSPORT, name, 0, &l->ref);
 	if (rc != VIA_OK)
 		return rc;
-	st->n++;
+	(*n)++;
 	if ((stack_transport(l)->roles & role) == 0)
 		return core_fail(VIA_INVAL, "transport \"%s\" is not a %s", name, role_name[role]);
 	return VIA_OK;
 }
 
-/* "fault+uds": the baseline is the last word. */
-static via_rc take_layers(stack *st, const char *transport)
+/* "fault+uds": the carrier is the last word. */
+static via_rc take_words(stack *st, const char *transport, size_t end, uint32_t role, uint32_t *n)
 {
-	size_t end = strlen(transport);
-	uint32_t role = VIA_ROLE_BASELINE;
-
 	for (;;) {
 		size_t start = end;
 		via_rc rc;
 
 		while (start > 0 && transport[start - 1] != '+')
 			start--;
-		rc = take_layer(st, transport + start, end - start, role);
+		rc = take_layer(st, transport + start, end - start, role, n);
 		if (rc != VIA_OK)
 			return rc;
 		if (start == 0)
@@ -205,6 +205,18 @@ static via_rc take_layers(stack *st, const char *transport)
 		end = start - 1;
 		role = VIA_ROLE_DECORATOR;
 	}
+}
+
+/* "fault+uds>fault+ring" */
+static via_rc take_layers(stack *st, const char *transport)
+{
+	size_t base = strcspn(transport, ">");
+	const char *upper = transport[base] == '>' ? transport + base + 1 : NULL;
+	via_rc rc = take_words(st, transport, base, VIA_ROLE_BASELINE, &st->n);
+
+	if (rc == VIA_OK && upper != NULL)
+		rc = take_words(st, upper, strlen(upper), VIA_ROLE_UPGRADE, &st->n_up);
+	return rc;
 }
 
 static via_rc take_names(stack *st, const via_endpoint *ep)
@@ -252,14 +264,14 @@ via_rc stack_open(via_registry *reg, const via_endpoint *ep, stack *out)
 void stack_close(stack *st)
 {
 	const core_env *e;
+	uint32_t i;
 
 	if (st->reg == NULL)
 		return;
 	e = reg_env(st->reg);
-	while (st->n > 0) {
-		st->n--;
-		via_registry_release(st->reg, &st->layer[st->n].ref);
-		env_free(e, st->layer[st->n].config);
+	for (i = st->n + st->n_up; i > 0; i--) {
+		via_registry_release(st->reg, &st->layer[i - 1].ref);
+		env_free(e, st->layer[i - 1].config);
 	}
 	env_free(e, st->ns);
 	env_free(e, st->service);
@@ -331,13 +343,15 @@ via_rc stack_dial(const stack *st, via_link **out)
 	return rc;
 }
 
-via_rc stack_wrap(const stack *st, via_link **link)
+/* Puts layers [first, end) around a link of `carrier`; closes it on failure. */
+static via_rc wrap_in(const stack *st, const via_ref *carrier, uint32_t first, uint32_t end,
+		      via_link **link)
 {
 	via_link *l = *link;
-	via_rc rc = link_check(l, reg_ref_id(&st->layer[0].ref));
+	via_rc rc = link_check(l, reg_ref_id(carrier));
 	uint32_t i;
 
-	for (i = 1; i < st->n && rc == VIA_OK; i++) {
+	for (i = first; i < end && rc == VIA_OK; i++) {
 		const stack_layer *d = &st->layer[i];
 		via_link *outer;
 
@@ -364,9 +378,29 @@ via_rc stack_wrap(const stack *st, via_link **link)
 	return VIA_OK;
 }
 
+via_rc stack_wrap(const stack *st, via_link **link)
+{
+	return wrap_in(st, &st->layer[0].ref, 1, st->n, link);
+}
+
+via_rc stack_wrap_upgrade(const stack *st, const via_ref *upgrade, via_link **link)
+{
+	return wrap_in(st, upgrade, st->n + (st->n_up != 0), st->n + st->n_up, link);
+}
+
+via_rc stack_acquire_upgrade(const stack *st, uint32_t profile, via_ref *out)
+{
+	const stack_layer *named = stack_upgrade(st);
+
+	if (named != NULL)
+		return via_registry_acquire(st->reg, VIA_KIND_TRANSPORT, reg_ref_id(&named->ref), 0,
+					    out);
+	return reg_acquire_profile(st->reg, profile, VIA_ROLE_UPGRADE, out);
+}
+
 void stack_pin(const stack *st, link_pins *pins, const char *what)
 {
-	for (pins->n = 0; pins->n < st->n; pins->n++)
+	for (pins->n = 0; pins->n < st->n + st->n_up; pins->n++)
 		reg_pin_take(st->reg, &st->layer[pins->n].ref, &pins->pin[pins->n], what);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * core/session/stack.h - the transports under an endpoint: one baseline, decorators around it.
+ * core/session/stack.h - the transports under an endpoint: one baseline, decorators around it, and
+ * maybe the one upgrade to offer with decorators of its own.
  *
  * A stack holds its modules as long as it lives. Links made from it hold them on their own. */
 #ifndef VIA_CORE_STACK_H
@@ -7,7 +8,7 @@
 #include "../registry/registry.h"
 #include <viaduct/app/endpoint.h>
 
-enum { STACK_MAX_LAYERS = 4 };
+enum { STACK_MAX_LAYERS = 8 };
 
 typedef struct stack_layer {
 	via_ref ref;
@@ -16,9 +17,10 @@ typedef struct stack_layer {
 
 typedef struct stack {
 	via_registry *reg;
-	stack_layer
-		layer[STACK_MAX_LAYERS]; /* layer[0] is the baseline, layer[n - 1] the outermost */
-	uint32_t n;
+	/* layer[0] is the baseline, layer[n - 1] the outermost around it; then, if one was named, the
+	 * upgrade and what is around its links: n_up layers */
+	stack_layer layer[STACK_MAX_LAYERS];
+	uint32_t n, n_up;
 	char *ns, *service; /* of the endpoint, owned */
 	uint64_t auth_token;
 } stack;
@@ -36,6 +38,16 @@ via_rc stack_listen(const stack *st, via_listener **out);
 via_rc stack_dial(const stack *st, via_link **out);
 /* Puts the decorators around an accepted link; closes it on failure. */
 via_rc stack_wrap(const stack *st, via_link **link);
+/* The upgrade for a profile bit: the one that was named, else the best. */
+via_rc stack_acquire_upgrade(const stack *st, uint32_t profile, via_ref *out);
+/* Puts the decorators around an upgrade's link, which is checked first; closes it on failure. */
+via_rc stack_wrap_upgrade(const stack *st, const via_ref *upgrade, via_link **link);
+
+/* The named upgrade, or NULL. */
+static inline const stack_layer *stack_upgrade(const stack *st)
+{
+	return st->n_up != 0 ? &st->layer[st->n] : NULL;
+}
 
 static inline const via_transport *stack_transport(const stack_layer *l)
 {

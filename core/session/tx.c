@@ -35,8 +35,8 @@ static via_rc put_record(via_session *s, const void *head, uint32_t head_len, co
 	uint8_t joined[JOIN_MAX];
 	via_rc rc;
 
-	if (body_len != 0 &&
-	    head_len + body_len <= sizeof joined) { /* one part is cheaper to send than two */
+	if (body_len != 0 && (l->caps & VIA_CAP_ZC_TX) == 0 &&
+	    head_len + body_len <= sizeof joined) { /* one part costs a socket less than two */
 		memcpy(joined, head, head_len);
 		memcpy(joined + head_len, body, body_len);
 		iov[0] = (via_iov){joined, head_len + body_len};
@@ -92,6 +92,17 @@ static via_rc continue_message(via_session *s)
 	return rc == VIA_OK ? VIA_OK : lane_fail(s, rc);
 }
 
+static via_wire_header header_of(const via_message *m)
+{
+	return (via_wire_header){.kind = m->kind,
+				 .flags = m->flags,
+				 .code = m->code,
+				 .status = m->status,
+				 .payload_len = m->payload_len,
+				 .item_count = m->item_count,
+				 .message_id = m->id};
+}
+
 static via_rc start_message(via_session *s, const via_message *m)
 {
 	tx_lane *t = &s->tx;
@@ -99,13 +110,7 @@ static via_rc start_message(via_session *s, const via_message *m)
 	uint32_t first = m->payload_len;
 	via_rc rc;
 
-	t->header = (via_wire_header){.kind = m->kind,
-				      .flags = m->flags,
-				      .code = m->code,
-				      .status = m->status,
-				      .payload_len = m->payload_len,
-				      .item_count = m->item_count,
-				      .message_id = m->id};
+	t->header = header_of(m);
 	if (s->chunked != 0 && first > chunk_room(s))
 		first = chunk_room(s);
 	via_wire_header_encode(&t->header, head);
@@ -141,8 +146,6 @@ static via_rc check_limits(const via_session *s, const via_message *m)
 	if (m->item_count > items)
 		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u",
 				 items, m->item_count);
-	if (m->payload_len != 0 && m->payload == NULL)
-		return core_fail(VIA_INVAL, "payload of %u bytes at NULL", m->payload_len);
 	return VIA_OK;
 }
 
@@ -158,6 +161,10 @@ via_rc via_session_send(via_session *s, const via_message *m)
 			return rc;
 	}
 	rc = check_limits(s, m);
+	if (rc == VIA_OK && m->payload_len != 0 && m->payload == NULL)
+		rc = core_fail(VIA_INVAL, "payload of %u bytes at NULL", m->payload_len);
+	if (rc == VIA_OK && s->tx.has_slot != 0)
+		rc = core_fail(VIA_STATE, "room of via_session_reserve() is still out");
 	if (rc != VIA_OK)
 		return rc;
 	if (s->is_server == 0) {
@@ -182,6 +189,82 @@ via_rc via_session_flush(via_session *s)
 	if (rc != VIA_OK)
 		return rc;
 	return s->tx.pending != 0 ? continue_message(s) : VIA_OK;
+}
+
+/* -- encoding in place -------------------------------------------------------------------------------- */
+
+via_rc via_session_reserve(via_session *s, uint32_t cap, void **payload)
+{
+	via_link *l = s->data;
+	via_rc rc = lane_state(s);
+
+	if (rc != VIA_OK)
+		return rc;
+	if (s->tx.has_slot != 0)
+		return core_fail(VIA_STATE, "room of the last via_session_reserve() is still out");
+	if (cap > s->max_out)
+		return core_fail(VIA_TOOBIG,
+				 "payload: expected at most %u bytes as agreed, found %u",
+				 s->max_out, cap);
+	if (s->chunked != 0 || (l->caps & VIA_CAP_ZC_TX) == 0)
+		return VIA_NOTSUP;
+	rc = l->ops->reserve(l, VIA_WIRE_HEADER + cap, &s->tx.slot);
+	if (rc == VIA_AGAIN || rc == VIA_LIMIT)
+		return VIA_AGAIN;
+	if (rc != VIA_OK)
+		return lane_fail(s, session_link_end(rc));
+	s->tx.has_slot = 1;
+	*payload = (uint8_t *)s->tx.slot.data + VIA_WIRE_HEADER;
+	return VIA_OK;
+}
+
+void via_session_cancel(via_session *s)
+{
+	via_link *l = s->data;
+
+	if (s->tx.has_slot == 0)
+		return;
+	s->tx.has_slot = 0;
+	s->tx.slot.len = VIA_SKIP;
+	(void)l->ops->commit(l, &s->tx.slot, 1);
+}
+
+static via_rc commit_slot(via_session *s, const via_message *m)
+{
+	via_link *l = s->data;
+	via_wire_header h = header_of(m);
+	via_rc rc;
+
+	via_wire_header_encode(&h, s->tx.slot.data);
+	s->tx.slot.len = VIA_WIRE_HEADER + m->payload_len;
+	rc = l->ops->commit(l, &s->tx.slot, 1);
+	if (rc == 0 || rc == VIA_AGAIN)
+		return VIA_AGAIN;
+	s->tx.has_slot = 0;
+	return rc == 1 ? VIA_OK : lane_fail(s, session_link_end(rc));
+}
+
+via_rc via_session_commit(via_session *s, const via_message *m)
+{
+	via_rc rc = lane_state(s);
+
+	if (rc == VIA_OK && s->tx.has_slot == 0)
+		return core_fail(VIA_STATE, "no room is out: via_session_reserve() comes first");
+	if (rc == VIA_OK)
+		rc = check_limits(s, m);
+	if (rc == VIA_OK && m->payload_len > s->tx.slot.cap - VIA_WIRE_HEADER)
+		rc = core_fail(VIA_TOOBIG, "payload: the room has %u bytes, found %u",
+			       s->tx.slot.cap - VIA_WIRE_HEADER, m->payload_len);
+	if (rc == VIA_OK && s->is_server == 0)
+		rc = inflight_add(s->env, &s->flight, m->id);
+	if (rc != VIA_OK) {
+		via_session_cancel(s);
+		return rc;
+	}
+	rc = commit_slot(s, m);
+	if (rc != VIA_OK && s->is_server == 0)
+		inflight_take(&s->flight, m->id);
+	return rc;
 }
 
 void tx_rebase(via_session *s, const void *payload)

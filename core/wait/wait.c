@@ -1,4 +1,4 @@
-/* core/wait/wait.c - calibration of the cost of a sleep, spin budget and history.
+/* core/wait/wait.c - calibration of the cost of a sleep, spin budget, history and probes.
  *
  * The sleep's cost and the number of CPUs are facts about the machine, not about a registry: they are
  * measured once per process and kept in two atomics. */
@@ -12,6 +12,8 @@ enum { CALIBRATION_ROUNDS = 9 };
 	20000u /* less means that both threads ran on one CPU: not what a peer's wake-up costs */
 #define COST_MAX_NS 200000u
 #define LATENCY_FACTOR 40u /* in half sleeps: how much longer the latency policy spins */
+#define PROBE_FACTOR 4u    /* in half sleeps: a wake-up of the peer and as much again */
+enum { PROBE_WAITS = 6, PROBE_FIRST = 16, PROBE_RAREST = 1024 };
 
 static _Atomic uint64_t sleep_cost_ns;
 static _Atomic uint32_t usable_cpus;
@@ -120,11 +122,34 @@ static uint32_t cpus(void)
 
 uint64_t wait_budget(const core_env *e, uint32_t policy)
 {
-	if (policy == VIA_POLICY_FRUGAL || cpus() < 2)
+	if (policy == VIA_POLICY_FRUGAL)
 		return 0;
-	/* Half as much again: when both sides of a conversation sleep, each answer takes one wake-up of the
-	 * peer and a little more. A budget below that would never find out that spinning pays. */
-	return wait_sleep_cost(e) * (policy == VIA_POLICY_LATENCY ? LATENCY_FACTOR : 3u) / 2;
+	return wait_sleep_cost(e) / 2 * (policy == VIA_POLICY_LATENCY ? LATENCY_FACTOR : 1u);
+}
+
+int wait_alone(void)
+{
+	return cpus() < 2;
+}
+
+uint64_t wait_spin_ns(wait_history *h, uint64_t budget_ns)
+{
+	uint64_t probe =
+		atomic_load_explicit(&sleep_cost_ns, memory_order_relaxed) / 2 * PROBE_FACTOR;
+
+	if (budget_ns == 0)
+		return 0;
+	if (h->mean_ns <= budget_ns)
+		return budget_ns;
+	if (h->probing == 0) {
+		if (h->interval == 0)
+			h->interval = PROBE_FIRST;
+		if (++h->passed < h->interval)
+			return 0;
+		h->passed = 0;
+		h->probing = PROBE_WAITS;
+	}
+	return probe > budget_ns ? probe : budget_ns;
 }
 
 int wait_spin_enter(void)
@@ -142,14 +167,31 @@ void wait_spin_leave(void)
 	atomic_fetch_sub_explicit(&spinning, 1, memory_order_relaxed);
 }
 
-void wait_learn(wait_history *h, uint64_t waited_ns, int slept, uint64_t budget_ns)
+/* A probe ends at the first sleep, when it has paid, or when its waits are used up. */
+static void learn_probe(wait_history *h, int slept, uint64_t budget_ns)
+{
+	if (h->mean_ns <= budget_ns) {
+		h->interval = PROBE_FIRST;
+		h->probing = 0;
+		return;
+	}
+	if (h->probing == 0)
+		return;
+	h->probing = slept != 0 ? 0 : h->probing - 1;
+	if (h->probing == 0 && h->interval < PROBE_RAREST)
+		h->interval *= 2;
+}
+
+void wait_learn(wait_history *h, uint64_t waited_ns, int slept, uint64_t spun_ns,
+		uint64_t budget_ns)
 {
 	uint64_t cost = atomic_load_explicit(&sleep_cost_ns, memory_order_relaxed);
 	uint64_t cap = budget_ns * 8;
 
 	if (slept != 0) /* the record came about one wake-up before we saw it */
-		waited_ns = waited_ns > cost ? waited_ns - cost : 0;
+		waited_ns = waited_ns > cost + spun_ns ? waited_ns - cost : spun_ns;
 	if (waited_ns > cap) /* one long pause must not outweigh many quick answers */
 		waited_ns = cap;
 	h->mean_ns = (h->mean_ns * 3 + waited_ns) / 4;
+	learn_probe(h, slept, budget_ns);
 }
