@@ -132,6 +132,7 @@ static const via_codec increment_codec = {
 	.set_head = increment_set_head,
 	.add_row = increment_add_row,
 	.finish = increment_finish,
+	.plain_len = {VIA_INCREMENT_SIZE, VIA_INCREMENT_SIZE},
 };
 
 static const via_component increment_components[] = {{

@@ -272,6 +272,15 @@ static void *item_room(struct job *j, uint64_t *cap)
 	return j->dst;
 }
 
+/* Some methods have requests that are valid whatever they hold: those cost no call. */
+static int is_valid(const via_codec *codec, const void *req, uint64_t len)
+{
+	uint32_t plain = VIA_HAS(codec, via_codec, plain_len) ? codec->plain_len[VIA_SIDE_REQUEST]
+							      : 0;
+
+	return (plain != 0 && len >= plain) || codec->check(VIA_SIDE_REQUEST, req, len, NULL) >= 0;
+}
+
 static uint16_t item_request(const struct job *j, const void **req, uint32_t *len)
 {
 	const via_message *m = &j->request;
@@ -283,9 +292,81 @@ static uint16_t item_request(const struct job *j, const void **req, uint32_t *le
 				       len, NULL) != VIA_OK) {
 		return VIA_STATUS_BAD_ENVELOPE;
 	}
-	if (j->codec->check(VIA_SIDE_REQUEST, *req, *len, NULL) < 0)
+	return is_valid(j->codec, *req, *len) ? VIA_STATUS_OK : VIA_STATUS_BAD_ENVELOPE;
+}
+
+/* -- batches for services that take many items at once -------------------------------------------------- */
+
+enum { CALLS_AT_ONCE = 64 };
+
+static int takes_many(const via_service *s)
+{
+	return (s->flags & VIA_SVC_ASYNC) == 0 && VIA_HAS(s, via_service, call_many) &&
+	       s->call_many != NULL;
+}
+
+static uint16_t next_requests(const struct job *j, uint32_t n, via_iov *requests)
+{
+	const via_message *m = &j->request;
+	uint32_t i;
+
+	if (via_wire_batch_items(m->payload, m->payload_len, m->item_count, j->index, n, requests,
+				 NULL) != VIA_OK)
 		return VIA_STATUS_BAD_ENVELOPE;
+	for (i = 0; i < n; i++)
+		if (!is_valid(j->codec, requests[i].base, requests[i].len))
+			return VIA_STATUS_BAD_ENVELOPE;
 	return VIA_STATUS_OK;
+}
+
+static via_rc call_many(struct server_conn *c, via_calls *calls)
+{
+	struct server_endpoint *ep = c->ep;
+	int is_alone = (ep->service->flags & VIA_SVC_CONCURRENT) == 0;
+	via_rc rc;
+
+	core_error_clear();
+	if (is_alone != 0)
+		os_mutex_lock(&ep->lane->calls);
+	rc = ep->service->call_many(ep->self, c->svc_session, calls);
+	if (is_alone != 0)
+		os_mutex_unlock(&ep->lane->calls);
+	if (rc == VIA_OK)
+		rc = via_wire_batch_commit_many(&c->job.batch, calls->lengths, calls->n);
+	return rc;
+}
+
+static enum answer_result run_many(struct server_conn *c)
+{
+	struct job *j = &c->job;
+	via_iov requests[CALLS_AT_ONCE];
+	uint32_t lengths[CALLS_AT_ONCE];
+
+	while (j->index < j->request.item_count) {
+		uint32_t left = j->request.item_count - j->index;
+		via_calls calls = {.struct_size = sizeof calls,
+				   .method = j->codec->method,
+				   .n = left < CALLS_AT_ONCE ? left : CALLS_AT_ONCE,
+				   .requests = requests,
+				   .lengths = lengths,
+				   .deadline = VIA_FOREVER,
+				   .peer = &c->peer};
+		uint16_t status = next_requests(j, calls.n, requests);
+		via_rc rc;
+
+		if (status == VIA_STATUS_OK && atomic_load(&c->gone) != 0)
+			status = VIA_STATUS_INTERNAL_ERROR; /* nobody will read it */
+		if (status != VIA_STATUS_OK)
+			return finish(j, status, 0);
+		calls.response = via_wire_batch_room(&j->batch, &calls.response_cap);
+		if (calls.response == NULL)
+			return finish(j, VIA_STATUS_LIMIT_EXCEEDED, 0);
+		rc = call_many(c, &calls);
+		if (rc != VIA_OK)
+			return finish(j, status_of(c, rc), 0);
+		j->index += calls.n;
+	}
+	return finish(j, VIA_STATUS_OK, (uint32_t)via_wire_batch_finish(&j->batch));
 }
 
 void answer_begin(struct server_conn *c, const via_message *m, uint8_t *dst, uint32_t cap)
@@ -312,6 +393,8 @@ enum answer_result answer_run(struct server_conn *c)
 	if (j->index == 0 && j->is_batch != 0 &&
 	    via_wire_batch_begin(&j->batch, j->dst, j->cap, n) != VIA_OK)
 		return finish(j, VIA_STATUS_LIMIT_EXCEEDED, 0);
+	if (j->is_batch != 0 && takes_many(c->ep->service))
+		return run_many(c);
 	for (; j->index < n; j->index++) {
 		const void *req;
 		uint32_t req_len;

@@ -20,52 +20,85 @@ static via_rc check_directory(uint64_t len, uint32_t item_count, via_flaw *why)
 	return VIA_OK;
 }
 
-/* The directory is known to lie inside the payload. */
-static via_rc check_entry(const uint8_t *payload, uint64_t len, uint32_t item_count, uint32_t i,
-			  via_flaw *why)
+struct entry {
+	uint32_t offset, length;
+};
+
+/* Each field is read once: the payload may be memory that the peer still writes. */
+static struct entry read_entry(const uint8_t *payload, uint32_t i)
 {
 	uint64_t at = (uint64_t)i * ENTRY;
-	uint64_t packed = len - (uint64_t)item_count * ENTRY;
-	uint32_t offset = get_u32(payload + at, 0), length = get_u32(payload + at, 4);
-	uint64_t end = (uint64_t)offset + length;
 
-	if (offset % 8 != 0)
-		return flawed(why,
-			      (via_flaw){VIA_FLAW_BAD_ALIGNMENT, i, at, 8, offset, "batch.offset"});
-	if (end > packed)
-		return flawed(why, (via_flaw){VIA_FLAW_OUT_OF_BOUNDS, i, at, packed, end,
-					      "batch.offset + length"});
-	return VIA_OK;
+	return (struct entry){get_u32(payload + at, 0), get_u32(payload + at, 4)};
+}
+
+static int is_inside(struct entry e, uint64_t packed)
+{
+	return e.offset % 8 == 0 && (uint64_t)e.offset + e.length <= packed;
+}
+
+static via_rc entry_flawed(struct entry e, uint64_t packed, uint32_t i, via_flaw *why)
+{
+	uint64_t at = (uint64_t)i * ENTRY;
+
+	if (e.offset % 8 != 0)
+		return flawed(why, (via_flaw){VIA_FLAW_BAD_ALIGNMENT, i, at, 8, e.offset,
+					      "batch.offset"});
+	return flawed(why, (via_flaw){VIA_FLAW_OUT_OF_BOUNDS, i, at, packed,
+				      (uint64_t)e.offset + e.length, "batch.offset + length"});
 }
 
 via_rc via_wire_batch_check(const void *payload, uint64_t len, uint32_t item_count, via_flaw *why)
 {
+	uint64_t packed = len - (uint64_t)item_count * ENTRY;
 	via_rc rc = check_directory(len, item_count, why);
 	uint32_t i;
 
-	for (i = 0; rc == VIA_OK && i < item_count; i++)
-		rc = check_entry(payload, len, item_count, i, why);
-	return rc;
+	if (rc != VIA_OK)
+		return rc;
+	for (i = 0; i < item_count; i++) {
+		struct entry e = read_entry(payload, i);
+
+		if (!is_inside(e, packed))
+			return entry_flawed(e, packed, i, why);
+	}
+	return VIA_OK;
+}
+
+via_rc via_wire_batch_items(const void *payload, uint64_t len, uint32_t item_count, uint32_t first,
+			    uint32_t n, via_iov *items, via_flaw *why)
+{
+	uint64_t packed = len - (uint64_t)item_count * ENTRY;
+	const uint8_t *base = (const uint8_t *)payload + (uint64_t)item_count * ENTRY;
+	via_rc rc;
+	uint32_t i;
+
+	if (n > item_count || first > item_count - n)
+		return flawed(why, (via_flaw){VIA_FLAW_OUT_OF_BOUNDS, first, 0, item_count,
+					      (uint64_t)first + n, "batch.index"});
+	rc = check_directory(len, item_count, why);
+	if (rc != VIA_OK)
+		return rc;
+	for (i = 0; i < n; i++) {
+		struct entry e = read_entry(payload, first + i);
+
+		if (!is_inside(e, packed))
+			return entry_flawed(e, packed, first + i, why);
+		items[i] = (via_iov){base + e.offset, e.length};
+	}
+	return VIA_OK;
 }
 
 via_rc via_wire_batch_item(const void *payload, uint64_t len, uint32_t item_count, uint32_t index,
 			   const void **item, uint32_t *item_len, via_flaw *why)
 {
-	const uint8_t *p = payload;
-	uint64_t at = (uint64_t)index * ENTRY;
-	via_rc rc;
+	via_iov one;
+	via_rc rc = via_wire_batch_items(payload, len, item_count, index, 1, &one, why);
 
-	if (index >= item_count)
-		return flawed(why, (via_flaw){VIA_FLAW_OUT_OF_BOUNDS, index, 0,
-					      item_count == 0 ? 0 : item_count - 1, index,
-					      "batch.index"});
-	rc = check_directory(len, item_count, why);
-	if (rc == VIA_OK)
-		rc = check_entry(p, len, item_count, index, why);
 	if (rc != VIA_OK)
 		return rc;
-	*item = p + (uint64_t)item_count * ENTRY + get_u32(p + at, 0);
-	*item_len = get_u32(p + at, 4);
+	*item = one.base;
+	*item_len = (uint32_t)one.len;
 	return VIA_OK;
 }
 
@@ -131,6 +164,73 @@ via_rc via_wire_batch_add(via_wire_batch *b, const void *item, uint32_t len)
 	if (at != NULL && len <= room && len != 0)
 		memmove(at, item, len);
 	return via_wire_batch_commit(b, len);
+}
+
+via_rc via_wire_batch_commit_many(via_wire_batch *b, const uint32_t *lengths, uint32_t n)
+{
+	uint64_t at = align8(b->used), used = at;
+	uint8_t *entry = b->dst + (uint64_t)b->n * ENTRY;
+	uint64_t room;
+	uint32_t i;
+
+	if (n > b->slots - b->n)
+		return VIA_LIMIT;
+	if (n == 0)
+		return VIA_OK;
+	room = b->cap - (uint64_t)b->slots * ENTRY;
+	memset(b->dst + (uint64_t)b->slots * ENTRY + b->used, 0,
+	       (size_t)((at < room ? at : room) - b->used));
+	for (i = 0; i < n; i++, entry += ENTRY) {
+		uint32_t length = lengths[i];
+
+		if (at > room || length > room - at)
+			return VIA_TOOBIG;
+		put_u32(entry, 0, (uint32_t)at);
+		put_u32(entry, 4, length);
+		used = at + length;
+		at = align8(used);
+		if (at != used && i + 1 < n) /* the gap before the next item */
+			memset(b->dst + (uint64_t)b->slots * ENTRY + used, 0,
+			       (size_t)((at < room ? at : room) - used));
+	}
+	b->used = used;
+	b->n += n;
+	return VIA_OK;
+}
+
+via_rc via_wire_batch_add_equal(via_wire_batch *b, const void *items, uint32_t item_len, uint32_t n)
+{
+	uint64_t at = align8(b->used), stride = align8(item_len);
+	uint8_t *area = b->dst + (uint64_t)b->slots * ENTRY;
+	uint64_t room = b->cap - (uint64_t)b->slots * ENTRY;
+	uint8_t *entry = b->dst + (uint64_t)b->n * ENTRY;
+	const uint8_t *from = items;
+	uint32_t i;
+
+	if (n > b->slots - b->n)
+		return VIA_LIMIT;
+	if (n == 0)
+		return VIA_OK;
+	if (at > room || (n - 1) * stride + item_len > room - at)
+		return VIA_TOOBIG;
+	memset(area + b->used, 0, (size_t)(at - b->used));
+	for (i = 0; i < n; i++, entry += ENTRY) {
+		put_u32(entry, 0, (uint32_t)(at + i * stride));
+		put_u32(entry, 4, item_len);
+	}
+	if (stride == item_len) {
+		memcpy(area + at, from, (size_t)(n * stride));
+	} else {
+		for (i = 0; i < n; i++, at += stride) {
+			memcpy(area + at, from + (uint64_t)i * item_len, item_len);
+			if (i + 1 < n) /* the gap before the next item */
+				memset(area + at + item_len, 0, (size_t)(stride - item_len));
+		}
+		at -= n * stride;
+	}
+	b->used = at + (n - 1) * stride + item_len;
+	b->n += n;
+	return VIA_OK;
 }
 
 uint64_t via_wire_batch_finish(via_wire_batch *b)

@@ -54,6 +54,9 @@ typedef struct via_codec {
 	via_rc(VIA_CALL *add_row)(via_builder *, const via_value *row, const via_value *pairs);       /* [any] nb na */
 	via_rc(VIA_CALL *finish)(via_builder *, uint64_t *used);                                      /* [any] nb na */
 	const void *(VIA_CALL *get_ext)(const char *id);                                              /* [any]; may be NULL */
+	/* By VIA_SIDE_*: bytes of at least this length are valid whatever they hold, and check() need not be
+	 * asked. 0: only check() knows.                                                                 */
+	uint32_t plain_len[2];
 } via_codec;
 #ifdef __cplusplus
 }

@@ -27,6 +27,20 @@ typedef struct via_call {
 	uint64_t token;              /* ASYNC: for host->reply after VIA_PENDING; else 0             */
 } via_call;
 
+/* Some items of one batch, for services that answer many in less time than one by one.             */
+typedef struct via_calls {
+	uint32_t struct_size;
+	uint16_t method, reserved;
+	uint32_t n, reserved2;
+	const via_iov *requests;     /* n, each as via_call.request                                  */
+	void *response;              /* room for all answers, aligned to 8: write only. Answer i starts at
+	                                the next multiple of 8 behind the end of answer i - 1         */
+	uint64_t response_cap;
+	uint32_t *lengths;           /* out: bytes of each answer                                    */
+	via_time deadline;
+	const via_peer *peer;
+} via_calls;
+
 typedef struct via_service {
 	uint32_t struct_size, flags; /* flags: VIA_SVC_* */
 	const char *name;            /* endpoint name, "cgroups-snapshot"; A-Z a-z 0-9 . _ -         */
@@ -39,6 +53,9 @@ typedef struct via_service {
 	void(VIA_CALL *cancel)(void *self, void *session, uint64_t token);              /* [any] nb; a reply is still owed; may be NULL */
 	void(VIA_CALL *close)(void *self, void *session);                               /* [ctl] no call outstanding; may be NULL */
 	const void *(VIA_CALL *get_ext)(void *self, const char *id);                    /* [any]; may be NULL */
+	/* As call(), for several items of a batch: OK answers all of them, anything else is the answer to the
+	 * whole batch. Never PENDING. May be NULL: then call() is called for each.                       */
+	via_rc(VIA_CALL *call_many)(void *self, void *session, via_calls *);            /* as call() */
 } via_service;
 #ifdef __cplusplus
 }

@@ -33,6 +33,30 @@ static via_rc VIA_CALL increment_call(void *self, void *session, via_call *call)
 				    &call->response_len);
 }
 
+static via_rc VIA_CALL increment_call_many(void *self, void *session, via_calls *calls)
+{
+	uint8_t *out = calls->response;
+	uint32_t i;
+
+	(void)self;
+	(void)session;
+	if (calls->method != VIA_INCREMENT_METHOD)
+		return VIA_NOTSUP;
+	if (calls->response_cap / VIA_INCREMENT_SIZE < calls->n)
+		return VIA_TOOBIG;
+	for (i = 0; i < calls->n; i++) {
+		uint64_t value;
+		via_rc rc = via_increment_decode(calls->requests[i].base, calls->requests[i].len,
+						 &value, NULL);
+
+		if (rc != VIA_OK)
+			return rc;
+		via_bytes_put_u64(out + (size_t)i * VIA_INCREMENT_SIZE, value + 1);
+		calls->lengths[i] = VIA_INCREMENT_SIZE;
+	}
+	return VIA_OK;
+}
+
 /* -- module ------------------------------------------------------------------------------------ */
 
 static const char *const increment_codecs[] = {"increment", NULL};
@@ -44,6 +68,7 @@ static const via_service increment_service = {
 	.codecs = increment_codecs,
 	.open = increment_open,
 	.call = increment_call,
+	.call_many = increment_call_many,
 };
 
 static const via_component increment_components[] = {{

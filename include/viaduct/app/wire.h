@@ -63,6 +63,10 @@ VIA_API via_rc via_wire_batch_check(const void *payload, uint64_t len, uint32_t 
 VIA_API via_rc via_wire_batch_item(const void *payload, uint64_t len, uint32_t item_count,
 				   uint32_t index, const void **item, uint32_t *item_len,
 				   via_flaw *why);
+/** n items of a payload from `first` on, as spans in items[0..n). Checks their entries only, each read once,
+ * so it is safe on any bytes. */
+VIA_API via_rc via_wire_batch_items(const void *payload, uint64_t len, uint32_t item_count,
+				    uint32_t first, uint32_t n, via_iov *items, via_flaw *why);
 /** True if the payload of a BATCH message with item_count 1 starts with a directory (section 3). */
 VIA_API int via_wire_batch_has_directory(const void *payload, uint64_t len);
 
@@ -78,6 +82,12 @@ VIA_API void *via_wire_batch_room(const via_wire_batch *b, uint64_t *cap);
 VIA_API via_rc via_wire_batch_commit(via_wire_batch *b, uint32_t len);
 /** Copies an item in. VIA_LIMIT: more than max_items. VIA_TOOBIG: no room; what was added stays valid. */
 VIA_API via_rc via_wire_batch_add(via_wire_batch *b, const void *item, uint32_t len);
+/** Copies n items of item_len bytes in, which lie one behind the other. All or none. */
+VIA_API via_rc via_wire_batch_add_equal(via_wire_batch *b, const void *items, uint32_t item_len,
+					uint32_t n);
+/** Commits n items that were encoded into via_wire_batch_room(), each at the next multiple of 8 behind the
+ * one before; gaps are zeroed here. All or none. */
+VIA_API via_rc via_wire_batch_commit_many(via_wire_batch *b, const uint32_t *lengths, uint32_t n);
 /** Ends the batch; returns the payload's length. */
 VIA_API uint64_t via_wire_batch_finish(via_wire_batch *b);
 
