@@ -153,7 +153,7 @@ typedef struct via_transport {
 	uint32_t reserved;
 	uint64_t caps;               /* best case of its links */
 	uint64_t needs;              /* UPGRADE, DECORATOR: caps the underlying link must have       */
-	const char *schemes;         /* BASELINE, DECORATOR: "uds,unix"; NULL otherwise              */
+	const char *schemes;         /* names for endpoints and people, "uds,unix"; NULL for none     */
 	/* Would it work here and now? Cheap, no side effects. Returns a score 1..1000, or rc with the
 	 * reason given to host->fail, so that "why not" can always be printed.                        */
 	via_rc(VIA_CALL *probe)(void *self);                                                         /* [any] */
