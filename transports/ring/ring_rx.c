@@ -112,7 +112,6 @@ static via_rc nothing_there(struct ring_link *l)
 
 	if (rx->drained)
 		return ring_ended(l);
-	announce_room(l);
 	closed = ring_peer_closed(l);
 	if (!closed && ring_ended(l) == VIA_OK)
 		return VIA_AGAIN;

@@ -12,7 +12,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { CLEAR_AHEAD = 32 * RING_LINE, CLEAR_AGAIN = 16 * RING_LINE };
+/* Measured: far ahead is no better (a longer burst delays the next record) and one line is too few. A
+ * batch is cleared for before it is written. */
+enum { CLEAR_AHEAD = 4, CLEAR_AGAIN = 2, CLEAR_BATCH = 16 }; /* lines */
 
 /* -- room -------------------------------------------------------------------------------------- */
 
@@ -79,12 +81,12 @@ static inline void publish(struct ring_tx *tx, uint32_t len)
 	tx->clear -= stride;
 }
 
-static void clear_ahead(struct ring_tx *tx)
+static void clear_ahead(struct ring_tx *tx, uint32_t lines)
 {
 	uint64_t most = free_bytes(tx);
 
-	if (most > CLEAR_AHEAD)
-		most = CLEAR_AHEAD;
+	if (most > lines * RING_LINE)
+		most = lines * RING_LINE;
 	for (; tx->clear < most; tx->clear += RING_LINE)
 		clear_start(tx, wrapped(tx, tx->at + tx->clear));
 }
@@ -99,8 +101,8 @@ static inline via_rc announce(struct ring_link *l)
 	ring_fence();
 	if (atomic_load_explicit(&tx->control->rx_sleep, memory_order_relaxed) != RING_AWAKE)
 		rc = ring_wake(l, &tx->control->rx_sleep);
-	if (tx->clear < CLEAR_AGAIN)
-		clear_ahead(tx);
+	if (tx->clear < CLEAR_AGAIN * RING_LINE)
+		clear_ahead(tx, CLEAR_AHEAD);
 	return rc;
 }
 
@@ -206,6 +208,8 @@ via_rc VIA_CALL ring_send(via_link *base, const via_msg *msgs, uint32_t n)
 		return rc;
 	if (tx->slot != 0) /* would overtake the slot */
 		return VIA_STATE;
+	if (n > CLEAR_AGAIN)
+		clear_ahead(tx, n < CLEAR_BATCH ? n : CLEAR_BATCH);
 	for (i = 0; i < n; i++) {
 		uint32_t len;
 
