@@ -1,0 +1,241 @@
+/* transports/ring/ring_tx.c - the send lane: room, slots, gathered records.
+ *
+ * Threads: whoever holds the lane. Syscalls: none here; a bell when the peer sleeps (ring_wait.c).
+ * Peer: says how much it has given back, which is checked against what was written; nothing else is
+ * read. Wire layout: docs/wire.md section 20.
+ *
+ * A record becomes visible with its commit word. The word behind it must be 0 by then. Clearing it in
+ * the same breath would put a store to a line that the peer still holds in front of the commit, so line
+ * starts are cleared ahead, many at once (their transfers overlap), and after a record has left.
+ */
+#include "ring.h"
+#include <inttypes.h>
+#include <string.h>
+
+/* Measured: far ahead is no better (a longer burst delays the next record) and one line is too few. A
+ * batch is cleared for before it is written. */
+enum { CLEAR_AHEAD = 4, CLEAR_AGAIN = 2, CLEAR_BATCH = 16 }; /* lines */
+
+/* -- room -------------------------------------------------------------------------------------- */
+
+static inline uint64_t free_bytes(const struct ring_tx *tx)
+{
+	return tx->capacity - (tx->tail - tx->head);
+}
+
+via_rc ring_room(struct ring_link *l, uint64_t bytes)
+{
+	struct ring_tx *tx = &l->tx;
+	uint64_t head = atomic_load_explicit(&tx->control->head, memory_order_acquire);
+
+	if (head - tx->head > tx->tail - tx->head || head % RING_LINE != 0)
+		return ring_breach(l,
+				   "bytes given back: expected a multiple of %u from %" PRIu64
+				   " to %" PRIu64 ", found %" PRIu64,
+				   RING_LINE, tx->head, tx->tail, head);
+	tx->head = head;
+	return free_bytes(tx) >= bytes ? VIA_OK : VIA_AGAIN;
+}
+
+/* Room for a record and the free line behind it. */
+static inline via_rc need_room(struct ring_link *l, uint64_t stride)
+{
+	struct ring_tx *tx = &l->tx;
+	via_rc rc;
+
+	if (free_bytes(tx) >= stride + RING_LINE)
+		return VIA_OK;
+	rc = ring_room(l, stride + RING_LINE);
+	if (rc != VIA_AGAIN)
+		return rc;
+	if (atomic_load_explicit(&tx->control->rx_sleep, memory_order_acquire) == RING_GONE)
+		return ring_finish(l);
+	tx->want = stride + RING_LINE;
+	return VIA_AGAIN;
+}
+
+static inline void clear_start(struct ring_tx *tx, uint64_t at)
+{
+	atomic_store_explicit(ring_word(tx->data, at), 0, memory_order_relaxed);
+}
+
+static inline uint64_t wrapped(const struct ring_tx *tx, uint64_t at)
+{
+	return at >= tx->capacity ? at - tx->capacity : at;
+}
+
+/* -- publishing -------------------------------------------------------------------------------- */
+
+static inline void publish(struct ring_tx *tx, uint32_t len)
+{
+	uint64_t stride = ring_stride(len);
+	uint64_t next = wrapped(tx, tx->at + stride);
+
+	if (stride >= tx->clear) {
+		clear_start(tx, next);
+		tx->clear = stride + RING_LINE;
+	}
+	atomic_store_explicit(ring_word(tx->data, tx->at), len, memory_order_release);
+	tx->tail += stride;
+	tx->at = next;
+	tx->clear -= stride;
+}
+
+static void clear_ahead(struct ring_tx *tx, uint32_t lines)
+{
+	uint64_t most = free_bytes(tx);
+
+	if (most > lines * RING_LINE)
+		most = lines * RING_LINE;
+	for (; tx->clear < most; tx->clear += RING_LINE)
+		clear_start(tx, wrapped(tx, tx->at + tx->clear));
+}
+
+/* After something was published: fence F1 of docs/wire.md section 20, then a look at the sleeper. VIA_OK,
+ * or how it ended. */
+static inline via_rc announce(struct ring_link *l)
+{
+	struct ring_tx *tx = &l->tx;
+	via_rc rc = VIA_OK;
+
+	ring_fence();
+	if (atomic_load_explicit(&tx->control->rx_sleep, memory_order_relaxed) != RING_AWAKE)
+		rc = ring_wake(l, &tx->control->rx_sleep);
+	if (tx->clear < CLEAR_AGAIN * RING_LINE)
+		clear_ahead(tx, CLEAR_AHEAD);
+	return rc;
+}
+
+/* -- slots ------------------------------------------------------------------------------------- */
+
+static inline via_rc tx_ready(struct ring_link *l)
+{
+	via_rc rc = ring_ended(l);
+
+	if (rc != VIA_OK)
+		return rc;
+	return l->tx.shut ? VIA_STATE : VIA_OK;
+}
+
+via_rc VIA_CALL ring_reserve(via_link *base, uint32_t len, via_slot *out)
+{
+	struct ring_link *l = ring_link_of(base);
+	struct ring_tx *tx = &l->tx;
+	via_rc rc = tx_ready(l);
+
+	if (rc != VIA_OK)
+		return rc;
+	if (len == 0)
+		return VIA_INVAL;
+	if (len > tx->max_record)
+		return VIA_TOOBIG;
+	if (tx->slot != 0)
+		return VIA_LIMIT;
+	rc = need_room(l, ring_stride(len));
+	if (rc != VIA_OK)
+		return rc;
+	tx->slot = len;
+	*out = (via_slot){.data = tx->data + tx->at + RING_WORD, .cap = len, .len = len};
+	return VIA_OK;
+}
+
+via_rc VIA_CALL ring_commit(via_link *base, const via_slot *slots, uint32_t n)
+{
+	struct ring_link *l = ring_link_of(base);
+	struct ring_tx *tx = &l->tx;
+	via_rc rc = tx_ready(l);
+	uint32_t len;
+
+	if (rc != VIA_OK)
+		return rc;
+	if (n == 0)
+		return 0;
+	if (n > 1 || tx->slot == 0 || slots->data != tx->data + tx->at + RING_WORD)
+		return VIA_INVAL;
+	len = slots->len;
+	if (len != VIA_SKIP && (len == 0 || len > tx->slot))
+		return VIA_INVAL;
+	if ((len == VIA_SKIP ? 0 : ring_stride(len)) < ring_stride(tx->slot))
+		tx->clear = RING_LINE; /* the caller may have written over the line starts behind */
+	tx->slot = 0;
+	if (len == VIA_SKIP)
+		return 1;
+	publish(tx, len);
+	rc = announce(l);
+	return rc != VIA_OK ? rc : 1;
+}
+
+/* -- records ----------------------------------------------------------------------------------- */
+
+/* Length of a message. Handles are not carried. */
+static inline via_rc measure(const struct ring_tx *tx, const via_msg *m, uint32_t *len)
+{
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < m->n_iov; i++) {
+		if (m->iov[i].len > tx->max_record - sum)
+			return VIA_TOOBIG;
+		sum += m->iov[i].len;
+	}
+	if (sum == 0)
+		return VIA_INVAL;
+	if (m->n_handles != 0)
+		return VIA_NOTSUP;
+	*len = (uint32_t)sum;
+	return VIA_OK;
+}
+
+static inline void gather(uint8_t *to, const via_msg *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->n_iov; i++) {
+		if (m->iov[i].len != 0)
+			memcpy(to, m->iov[i].base, (size_t)m->iov[i].len);
+		to += m->iov[i].len;
+	}
+}
+
+via_rc VIA_CALL ring_send(via_link *base, const via_msg *msgs, uint32_t n)
+{
+	struct ring_link *l = ring_link_of(base);
+	struct ring_tx *tx = &l->tx;
+	via_rc rc = tx_ready(l);
+	uint32_t i;
+
+	if (rc != VIA_OK)
+		return rc;
+	if (tx->slot != 0) /* would overtake the slot */
+		return VIA_STATE;
+	if (n > CLEAR_AGAIN)
+		clear_ahead(tx, n < CLEAR_BATCH ? n : CLEAR_BATCH);
+	for (i = 0; i < n; i++) {
+		uint32_t len;
+
+		rc = measure(tx, &msgs[i], &len);
+		if (rc == VIA_OK)
+			rc = need_room(l, ring_stride(len));
+		if (rc != VIA_OK)
+			break;
+		gather(tx->data + tx->at + RING_WORD, &msgs[i]);
+		publish(tx, len);
+	}
+	if (i == 0)
+		return rc;
+	rc = announce(l);
+	return rc != VIA_OK ? rc : (via_rc)i;
+}
+
+via_rc VIA_CALL ring_shutdown(via_link *base)
+{
+	struct ring_link *l = ring_link_of(base);
+	struct ring_tx *tx = &l->tx;
+	via_rc rc = ring_ended(l);
+
+	if (rc != VIA_OK || tx->shut)
+		return rc;
+	tx->shut = 1;
+	atomic_store_explicit(&tx->control->closed, 1, memory_order_release);
+	return announce(l);
+}
