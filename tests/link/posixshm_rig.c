@@ -145,6 +145,42 @@ void shm_roundtrip(rig *r, uint32_t request, uint32_t response, uint32_t number)
 	free(data);
 }
 
+/* -- system calls ------------------------------------------------------------------------------ */
+
+static struct {
+	const char *call;
+	uint32_t left;
+	void (*fn)(rig *);
+} trap;
+
+static void spring(void *arg, const char *call)
+{
+	rig *r = arg;
+
+	if (trap.left == 0 || strcmp(call, trap.call) != 0 || --trap.left != 0)
+		return;
+	if (trap.fn != NULL)
+		trap.fn(r);
+	else
+		r->host.fail_call = atomic_load(&r->host.calls);
+}
+
+void shm_before(rig *r, const char *call, uint32_t nth, void (*fn)(rig *))
+{
+	trap.call = call;
+	trap.left = nth;
+	trap.fn = fn;
+	r->host.hook = spring;
+	r->host.hook_arg = r;
+	r->host.fail_call = 0;
+}
+
+void shm_deny(rig *r, const char *call, uint32_t nth, int error)
+{
+	shm_before(r, call, nth, NULL);
+	r->host.error = error;
+}
+
 /* -- files ------------------------------------------------------------------------------------- */
 
 int shm_exists(const char *path)

@@ -35,6 +35,11 @@ void shm_expect_record(via_link *l, uint32_t len, uint32_t number);
 /* Request and response of these lengths. */
 void shm_roundtrip(rig *r, uint32_t request, uint32_t response, uint32_t number);
 
+/* The nth system call of that name fails with error; 0: none does. */
+void shm_deny(rig *r, const char *call, uint32_t nth, int error);
+/* The nth system call of that name is preceded by fn(r). */
+void shm_before(rig *r, const char *call, uint32_t nth, void (*fn)(rig *));
+
 /* -- files ------------------------------------------------------------------------------------- */
 
 int shm_exists(const char *path);

@@ -102,9 +102,9 @@ void pshm_unlink(const struct pshm_self *s, const char *path, uint64_t dev, uint
 
 /* -- posixshm_owner.c -------------------------------------------------------------------------- */
 
-/* Whether the process that a region names as its owner can be alive; 1 in doubt. changed_ns is when
- * the file was last changed, on the wall clock; name is the last part of its path. */
-int pshm_owner_lives(const struct pshm_self *s, int32_t pid, uint64_t changed_ns, const char *name);
+/* Whether the process that a region names as its owner can be alive; 1 in doubt. written_ns is when
+ * the file was last written, on the wall clock; name is the last part of its path. */
+int pshm_owner_lives(const struct pshm_self *s, int32_t pid, uint64_t written_ns, const char *name);
 
 /* -- posixshm_region.c ------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
  * Wire layout: docs/wire.md section 10 knows kill() only, so a pid that has been given to another
  * process keeps a dead region alive. Two more questions tell, and both must say no before a pid that
  * exists is taken for somebody else's:
- *  - did that process start clearly after the region was last changed? Then it cannot have made it.
+ *  - did that process start clearly after the region was last written? Then it cannot have made it.
  *    A wall clock that was set in between can mislead here, hence
  *  - does it map a file of that name? The owner of a live region does.
  * What cannot be read counts as yes.
@@ -120,7 +120,7 @@ static int maps_file(const struct pshm_self *s, int32_t pid, const char *name)
 	return found || n < 0;
 }
 
-int pshm_owner_lives(const struct pshm_self *s, int32_t pid, uint64_t changed_ns, const char *name)
+int pshm_owner_lives(const struct pshm_self *s, int32_t pid, uint64_t written_ns, const char *name)
 {
 	int err;
 	uint64_t started;
@@ -135,7 +135,7 @@ int pshm_owner_lives(const struct pshm_self *s, int32_t pid, uint64_t changed_ns
 	if (err != 0 && err != EPERM)
 		return 1;
 	started = started_ns(s, pid);
-	if (started == 0 || changed_ns > started || started - changed_ns < CLEARLY_NS)
+	if (started == 0 || written_ns > started || started - written_ns < CLEARLY_NS)
 		return 1;
 	return maps_file(s, pid, name);
 }

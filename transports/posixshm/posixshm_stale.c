@@ -103,7 +103,6 @@ static uint64_t ns_of(const struct timespec *t)
 /* What an open file is. */
 static int judge_file(const struct pshm_self *s, int fd, const char *path, const struct stat *st)
 {
-	uint64_t changed = ns_of(&st->st_ctim);
 	struct pshm_header h;
 	ssize_t n;
 
@@ -119,9 +118,7 @@ static int judge_file(const struct pshm_self *s, int fd, const char *path, const
 		return JUNK;
 	if (h.owner_generation == 0)
 		return DEAD;
-	if (ns_of(&st->st_mtim) > changed)
-		changed = ns_of(&st->st_mtim);
-	return pshm_owner_lives(s, h.owner_pid, changed, last_part(path)) ? LIVE : DEAD;
+	return pshm_owner_lives(s, h.owner_pid, ns_of(&st->st_mtim), last_part(path)) ? LIVE : DEAD;
 }
 
 /* What is at a path that cannot be opened: the table calls it junk, unless only the descriptors have
