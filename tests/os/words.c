@@ -71,3 +71,70 @@ void word_forbid_waitv(void)
 	cr_assert_eq(syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0), -1);
 	cr_assert_eq(errno, EPERM);
 }
+
+/* -- pollers ------------------------------------------------------------------------------------
+ */
+
+os_poller *words_poller(void)
+{
+	os_poller *p;
+
+	cr_assert_eq(os_poller_open(&rig_env, &p), VIA_OK, "%s", via_error());
+	return p;
+}
+
+os_waker *words_waker(void)
+{
+	os_waker *w;
+
+	cr_assert_eq(os_waker_open(&rig_env, &w), VIA_OK, "%s", via_error());
+	return w;
+}
+
+void words_add(os_poller *p, uint32_t *word, uint32_t expected)
+{
+	via_waitobj o = word_object(word, expected);
+
+	cr_assert_eq(os_poller_add(p, &o, word), VIA_OK, "%s", via_error());
+}
+
+void words_arm(os_poller *p, uint32_t *word, uint32_t expected)
+{
+	via_waitobj o = word_object(word, expected);
+
+	cr_assert_eq(os_poller_modify(p, &o, word), VIA_OK, "%s", via_error());
+}
+
+void words_remove(os_poller *p, uint32_t *word)
+{
+	via_waitobj o = word_object(word, 0);
+
+	os_poller_remove(p, &o);
+}
+
+void words_add_waker(os_poller *p, os_waker *w)
+{
+	via_waitobj o;
+
+	os_waker_object(w, &o);
+	cr_assert_eq(os_poller_add(p, &o, w), VIA_OK, "%s", via_error());
+}
+
+void *words_one(os_poller *p, via_time deadline)
+{
+	os_event ev[4];
+
+	cr_assert_eq(os_poller_wait(p, ev, 4, deadline), 1, "%s", via_error());
+	return ev[0].key;
+}
+
+void words_quiet(os_poller *p)
+{
+	os_event ev[4];
+	via_time deadline = os_now() + 4 * MS;
+
+	cr_assert_eq(os_poller_wait(p, ev, 4, VIA_POLL), 0);
+	cr_assert_eq(os_poller_wait(p, ev, 4, deadline), 0);
+	cr_assert_geq(os_now(), deadline);
+	cr_assert_eq(os_poller_wait(p, ev, 4, deadline), 0, "past");
+}

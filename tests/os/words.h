@@ -17,4 +17,15 @@ int word_has_sleeper(uint32_t *word);
 /* From now on futex_waitv() fails with EPERM in this process, as in some containers. */
 void word_forbid_waitv(void);
 
+/* Pollers. Each word or waker is its own key. */
+os_poller *words_poller(void);
+os_waker *words_waker(void);
+void words_add(os_poller *p, uint32_t *word, uint32_t expected);
+void words_arm(os_poller *p, uint32_t *word, uint32_t expected);
+void words_remove(os_poller *p, uint32_t *word);
+void words_add_waker(os_poller *p, os_waker *w);
+/* The key of the one event that there is before the deadline. */
+void *words_one(os_poller *p, via_time deadline);
+void words_quiet(os_poller *p); /* there is no event, and deadlines are kept */
+
 #endif
