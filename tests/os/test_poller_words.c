@@ -303,8 +303,78 @@ Test(os_poller_words, any_order)
 	os_poller_close(p);
 }
 
+/* All are ready all the time, and armed again as soon as they are told: everybody has his turn. */
+Test(os_poller_words, none_starves)
+{
+	static const uint32_t rooms[] = {1, 2, 7};
+	uint32_t w[50], told[50], i, k, n, round;
+	os_event ev[8];
+	via_rc c;
+
+	for (i = 0; i < 9; i++) {
+		os_poller *p = words_poller();
+
+		n = i < 3 ? 3 : i < 6 ? 20 : 50;
+		for (k = 0; k < n; k++) {
+			w[k] = 7;
+			told[k] = 0;
+			words_add(p, &w[k], 0);
+		}
+		for (round = 0; round < 5 * n; round++) {
+			c = os_poller_wait(p, ev, rooms[i % 3], rig_soon());
+			cr_assert_gt(c, 0);
+			while (c-- > 0) {
+				told[(uint32_t *)ev[c].key - w]++;
+				words_arm(p, ev[c].key, 0);
+			}
+		}
+		for (k = 0; k < n; k++)
+			cr_assert_geq(told[k], 2u, "word %u of %u was told %u times", k, n,
+				      told[k]);
+		os_poller_close(p);
+	}
+}
+
 /* -- when something fails ------------------------------------------------------------------------
  */
+
+/* rig_env, but the helper's poll() waits for the test. */
+static os_mutex helper_gate;
+
+static int32_t stall(void *arg, const char *call)
+{
+	(void)arg;
+	if (strcmp(call, "poll") == 0) {
+		os_mutex_lock(&helper_gate);
+		os_mutex_unlock(&helper_gate);
+	}
+	return 0;
+}
+
+Test(os_poller_words, a_look_does_not_need_the_helper)
+{
+	core_env slow = rig_env;
+	os_waker *a = words_waker();
+	uint32_t w = 7;
+	os_event ev[2];
+	os_poller *p;
+
+	slow.deny = stall;
+	os_mutex_init(&helper_gate);
+	cr_assert_eq(os_poller_open(&slow, &p), VIA_OK);
+	words_add_waker(p, a);
+	words_add(p, &w, 7);
+	os_mutex_lock(&helper_gate);
+	words_quiet(p);
+	os_waker_set(a);
+	cr_assert_eq(words_one(p, VIA_POLL), a);
+	cr_assert_eq(os_poller_wait(p, ev, 2, os_now() + MS), 1, "at the deadline at the latest");
+	os_mutex_unlock(&helper_gate);
+	cr_assert_eq(words_one(p, rig_soon()), a);
+	os_poller_close(p);
+	os_mutex_destroy(&helper_gate);
+	os_waker_close(&rig_env, a);
+}
 
 static void without_waitv(void)
 {

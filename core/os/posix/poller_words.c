@@ -287,8 +287,9 @@ uint32_t posix_words_armed(const struct posix_words *w)
 	return w->n_armed;
 }
 
-/* Disarming brings another word to the same index, which is looked at next. When that makes the
- * look miss one, there is something to tell already, and the next look begins there. */
+/* Disarming brings the last word to the same index, which is looked at next. When that makes the look
+ * miss one, there is something to tell already. The next look begins behind where this one ended,
+ * not with the word that was brought there: that one may have been told just now and armed again. */
 uint32_t posix_words_look(struct posix_words *w, os_event *out, uint32_t cap)
 {
 	uint32_t left = w->n_armed, i = w->next, got = 0;
@@ -303,7 +304,7 @@ uint32_t posix_words_look(struct posix_words *w, os_event *out, uint32_t cap)
 			i++;
 		}
 	}
-	w->next = i;
+	w->next = i + 1;
 	return got;
 }
 
