@@ -52,6 +52,8 @@ typedef struct os_thread os_thread;
 via_rc os_thread_start(const core_env *e, const char *name, void (*fn)(void *), void *arg,
 		       os_thread **out);
 void os_thread_join(const core_env *e, os_thread *t);
+/* Lets another thread that is ready run on this processor. */
+void os_yield(void);
 
 /* -- sleeping ----------------------------------------------------------------------------------- */
 
@@ -64,7 +66,11 @@ void os_waker_clear(os_waker *w);
 void os_waker_object(const os_waker *w, via_waitobj *out);
 
 /* Sleeps until one of n objects is ready or the deadline passes. *ready gets a bit for each ready
- * object (n <= 32; 0 just sleeps). FD and WIN objects; WORD is VIA_NOTSUP. VIA_OK, VIA_TIMEOUT, VIA_IO. */
+ * object (n <= 32; 0 just sleeps). FD, WIN, and on Linux WORD (VIA_NOTSUP elsewhere). VIA_OK, VIA_TIMEOUT,
+ * VIA_IO.
+ * A word is ready when it holds something other than `expected`; who changes it has to wake its (shared)
+ * futex. Words and descriptors may be mixed: a word then still ends the sleep at once, a descriptor after 5 ms
+ * at most. The same where the kernel cannot wait for several words, after 2 ms, for all words but the first. */
 via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time deadline,
 	       uint32_t *ready);
 
@@ -74,16 +80,22 @@ via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time 
 		.struct_size = sizeof(via_waitobj), .fd_events = 1 \
 	}
 
-/* Many objects, each with a key. One thread waits; add, modify and remove come from that thread too. */
+/* Many objects, each with a key. One thread waits; add, modify and remove come from that thread too.
+ *
+ * Descriptors are level-triggered. A futex word (Linux; VIA_NOTSUP elsewhere) is known by its address and told
+ * once for each add or modify, as soon as it differs from the `expected` given there; fd_events do not matter.
+ * Data in a word wakes the waiting thread itself; for descriptors beside armed words a poller keeps one
+ * thread, from its first word until it is closed. Up to 127 armed words cost nothing while nothing happens;
+ * with more, or on a kernel without futex_waitv(), the waiting thread looks at all of them every 2 ms. */
 typedef struct os_poller os_poller;
 typedef struct os_event {
 	void *key;
 } os_event;
 via_rc os_poller_open(const core_env *e, os_poller **out);
 void os_poller_close(os_poller *p);
-via_rc os_poller_add(os_poller *p, const via_waitobj *obj, void *key); /* level-triggered */
-via_rc os_poller_modify(os_poller *p, const via_waitobj *obj,
-			void *key); /* other fd_events; 0: none */
+via_rc os_poller_add(os_poller *p, const via_waitobj *obj, void *key);
+/* Other fd_events (0: none), or another `expected`, which arms the word again. */
+via_rc os_poller_modify(os_poller *p, const via_waitobj *obj, void *key);
 void os_poller_remove(os_poller *p, const via_waitobj *obj);
 /* Number of events (0 after the deadline), or VIA_IO. VIA_POLL looks without sleeping. */
 via_rc os_poller_wait(os_poller *p, os_event *out, uint32_t cap, via_time deadline);

@@ -15,8 +15,9 @@
 
 static atomic_int n_allocations;
 static atomic_uint n_until_denied, n_denied;
-static const char *denied_call;
-static int denied_error, kept, descriptors_before, slack;
+static const char *_Atomic denied_call; /* asked from any thread */
+static atomic_int denied_error;
+static int kept, descriptors_before, slack;
 static char root[512];
 
 /* -- the env -------------------------------------------------------------------------------------
@@ -53,9 +54,11 @@ static void count_free(void *arg, void *p)
 
 static int32_t deny(void *arg, const char *call)
 {
+	const char *name = atomic_load(&denied_call);
+
 	(void)arg;
-	if (denied_call != NULL && strcmp(denied_call, call) == 0)
-		return denied_error;
+	if (name != NULL && strcmp(name, call) == 0)
+		return atomic_load(&denied_error);
 #if defined(_WIN32)
 	return denied() ? ERROR_NOT_ENOUGH_QUOTA : 0;
 #else
@@ -73,8 +76,8 @@ void rig_deny(unsigned int nth)
 
 void rig_deny_call(const char *call, int os_error)
 {
-	denied_call = call;
-	denied_error = os_error;
+	atomic_store(&denied_error, os_error);
+	atomic_store(&denied_call, call);
 }
 
 unsigned int rig_denied(void)

@@ -81,6 +81,71 @@ static via_rc op_poller(void)
 	return rc;
 }
 
+#if defined(__linux__)
+static via_rc wait_for_words(uint32_t n_words, int with_waker)
+{
+	uint32_t w[2] = {0, 0}, i, ready;
+	via_waitobj o[3];
+	os_waker *waker;
+	via_rc rc;
+
+	rc = os_waker_open(&core_env_libc, &waker);
+	if (rc != VIA_OK)
+		return rc;
+	for (i = 0; i < n_words; i++)
+		o[i] = (via_waitobj){.kind = VIA_WAIT_WORD, .word = &w[i]};
+	os_waker_object(waker, &o[n_words]);
+	rc = os_wait(&rig_env, o, n_words + (with_waker ? 1 : 0), os_now() + 1000000u, &ready);
+	os_waker_close(&core_env_libc, waker);
+	return rc == VIA_TIMEOUT ? VIA_OK : rc;
+}
+
+static via_rc op_words(void)
+{
+	via_rc rc;
+
+	rc = wait_for_words(1, 0);
+	if (rc == VIA_OK)
+		rc = wait_for_words(2, 0);
+	return rc == VIA_OK ? wait_for_words(2, 1) : rc;
+}
+
+/* More words than the set has room for at first, and than the kernel waits for in the end. */
+static via_rc op_poller_words(void)
+{
+	static uint32_t w[200];
+	via_waitobj o;
+	os_waker *waker = NULL;
+	os_event ev[4];
+	os_poller *p;
+	uint32_t i;
+	via_rc rc;
+
+	rc = os_poller_open(&rig_env, &p);
+	if (rc != VIA_OK)
+		return rc;
+	rc = os_waker_open(&core_env_libc, &waker);
+	for (i = 0; i < 200 && rc >= 0; i++) {
+		o = (via_waitobj){.kind = VIA_WAIT_WORD, .word = &w[i]};
+		rc = os_poller_add(p, &o, &w[i]);
+		if (rc == VIA_OK && i % 60 == 20)
+			rc = os_poller_wait(p, ev, 4, os_now() + 100000u);
+	}
+	if (rc >= 0) {
+		os_waker_object(waker, &o);
+		os_waker_set(waker);
+		rc = os_poller_add(p, &o, waker);
+	}
+	if (rc >= 0)
+		rc = os_poller_wait(p, ev, 4, os_now() + 20000000000u);
+	os_poller_close(p);
+	os_waker_close(&core_env_libc, waker);
+	if (rc >= 0)
+		cr_expect_eq(ev[0].key, waker);
+	return rc < 0 ? rc : VIA_OK;
+}
+#endif
+
 static via_rc count_name(void *arg, const char *name)
 {
 	(void)name;
@@ -168,10 +233,20 @@ struct op {
 	int which;
 };
 
-static via_rc (*const ops[])(void) = {op_waker, op_thread, op_poller,        op_list,
-				      op_file,  op_image,  op_image_on_disk, op_direct};
-static struct op op_names[] = {{"waker", 0}, {"thread", 1}, {"poller", 2},  {"list", 3},
-			       {"file", 4},  {"image", 5},  {"on disk", 6}, {"direct", 7}};
+static via_rc (*const ops[])(void) = {
+	op_waker, op_thread,       op_poller,        op_list,
+	op_file,  op_image,        op_image_on_disk, op_direct,
+#if defined(__linux__)
+	op_words, op_poller_words,
+#endif
+};
+static struct op op_names[] = {
+	{"waker", 0}, {"thread", 1},       {"poller", 2},  {"list", 3},
+	{"file", 4},  {"image", 5},        {"on disk", 6}, {"direct", 7},
+#if defined(__linux__)
+	{"words", 8}, {"poller words", 9},
+#endif
+};
 
 ParameterizedTestParameters(os_denied, nth_call)
 {

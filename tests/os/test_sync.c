@@ -135,6 +135,19 @@ Test(os_sync, thread_gets_its_argument)
 	os_thread_join(&rig_env, NULL);
 }
 
+Test(os_sync, yielding_lets_others_run)
+{
+	via_time deadline = rig_soon();
+	atomic_int seen = 0;
+	os_thread *t;
+
+	cr_assert_eq(os_thread_start(&rig_env, "other", note_argument, &seen, &t), VIA_OK);
+	while (atomic_load(&seen) == 0 && os_now() < deadline)
+		os_yield();
+	cr_assert_eq(atomic_load(&seen), 7);
+	os_thread_join(&rig_env, t);
+}
+
 #if !defined(_WIN32)
 struct seen {
 	int blocked[NSIG];

@@ -104,6 +104,28 @@ Test(os_time, quota_of_legacy_and_hybrid_groups)
 }
 #endif
 
+#if defined(__linux__)
+/* Wherever the cpu controller is mounted, and whichever group above has the quota. */
+Test(os_time, quota_of_legacy_groups_by_mount)
+{
+	static const char *const mounts[] = {"fs/cpu", "fs/cpu,cpuacct", "fs/cpuacct,cpu"};
+	char file[64];
+	uint32_t i;
+
+	rig_mkdir(rig_path("fs"));
+	for (i = 0; i < 3; i++) {
+		rig_mkdir(rig_path(mounts[i]));
+		(void)snprintf(file, sizeof file, "%s/cpu.cfs_quota_us", mounts[i]);
+		rig_write(rig_path(file), "150000\n", 7);
+		cr_assert_eq(quota("2:cpuacct,cpu:/a/b\n", "fs", "", NULL), 0u, "no period");
+		(void)snprintf(file, sizeof file, "%s/cpu.cfs_period_us", mounts[i]);
+		cr_assert_eq(quota("2:cpuacct,cpu:/a/b\n", "fs", file, "100000\n"), 2u, "%s",
+			     mounts[i]);
+		rig_remove(rig_path(file));
+	}
+}
+#endif
+
 /* -- environment ---------------------------------------------------------------------------------
  */
 

@@ -1,5 +1,5 @@
-/* core/os/posix/poller.c - many objects, each with a key: epoll on Linux, elsewhere a list for
- * poll(2). */
+/* core/os/posix/poller.c - many objects, each with a key: epoll on Linux, with futex words
+ * beside it (poller_words.c), elsewhere a list for poll(2). */
 #include "posix.h"
 #include <poll.h>
 #include <string.h>
@@ -9,9 +9,10 @@ static via_rc check(const via_waitobj *obj)
 {
 	if (obj->kind == VIA_WAIT_FD && obj->handle >= 0 && obj->handle <= INT32_MAX)
 		return VIA_OK;
-	return core_fail(obj->kind == VIA_WAIT_WORD ? VIA_NOTSUP : VIA_INVAL,
-			 "object has kind %d and handle %lld, expected a descriptor", obj->kind,
-			 (long long)obj->handle);
+	if (obj->kind == VIA_WAIT_WORD)
+		return posix_word_check(obj);
+	return core_fail(VIA_INVAL, "object has kind %d and handle %lld, expected a descriptor",
+			 obj->kind, (long long)obj->handle);
 }
 
 #if defined(OS_LINUX)
@@ -29,7 +30,9 @@ _Static_assert((uint32_t)EPOLLRDHUP == POLLRDHUP, "epoll bits differ");
 struct os_poller {
 	const core_env *e;
 	int fd;
-	int whole_ms; /* the kernel has no epoll_pwait2 */
+	int whole_ms;              /* the kernel has no epoll_pwait2 */
+	int words_first;           /* in the next look; in turn, so that nobody starves */
+	struct posix_words *words; /* NULL until the first one is added */
 };
 
 via_rc os_poller_open(const core_env *e, os_poller **out)
@@ -41,7 +44,8 @@ via_rc os_poller_open(const core_env *e, os_poller **out)
 	if (p == NULL)
 		return core_nomem("poller");
 	p->e = e;
-	p->whole_ms = 0;
+	p->whole_ms = p->words_first = 0;
+	p->words = NULL;
 	p->fd = posix_may(e, "epoll_create1") ? epoll_create1(EPOLL_CLOEXEC) : -1;
 	if (p->fd < 0) {
 		rc = core_fail_os(posix_rc(errno), errno, "creating a poller");
@@ -56,6 +60,7 @@ void os_poller_close(os_poller *p)
 {
 	if (p == NULL)
 		return;
+	posix_words_close(p->words);
 	close(p->fd);
 	env_free(p->e, p);
 }
@@ -63,11 +68,7 @@ void os_poller_close(os_poller *p)
 static via_rc control(os_poller *p, int op, const char *what, const via_waitobj *obj, void *key)
 {
 	struct epoll_event ev;
-	via_rc rc;
 
-	rc = check(obj);
-	if (rc != VIA_OK)
-		return rc;
 	memset(&ev, 0, sizeof ev);
 	ev.events = obj->fd_events & POLLER_BITS;
 	ev.data.ptr = key;
@@ -79,12 +80,28 @@ static via_rc control(os_poller *p, int op, const char *what, const via_waitobj 
 
 via_rc os_poller_add(os_poller *p, const via_waitobj *obj, void *key)
 {
-	return control(p, EPOLL_CTL_ADD, "watching", obj, key);
+	via_rc rc;
+
+	rc = check(obj);
+	if (rc == VIA_OK && obj->kind == VIA_WAIT_WORD && p->words == NULL)
+		rc = posix_words_open(p->e, p->fd, &p->words);
+	if (rc != VIA_OK)
+		return rc;
+	return obj->kind == VIA_WAIT_WORD ? posix_words_add(p->words, obj, key)
+					  : control(p, EPOLL_CTL_ADD, "watching", obj, key);
 }
 
 via_rc os_poller_modify(os_poller *p, const via_waitobj *obj, void *key)
 {
-	return control(p, EPOLL_CTL_MOD, "watching otherwise", obj, key);
+	via_rc rc;
+
+	rc = check(obj);
+	if (rc != VIA_OK)
+		return rc;
+	if (obj->kind == VIA_WAIT_FD)
+		return control(p, EPOLL_CTL_MOD, "watching otherwise", obj, key);
+	return p->words == NULL ? core_fail(VIA_NOTFOUND, "no futex word is watched")
+				: posix_words_modify(p->words, obj, key);
 }
 
 void os_poller_remove(os_poller *p, const via_waitobj *obj)
@@ -94,6 +111,8 @@ void os_poller_remove(os_poller *p, const via_waitobj *obj)
 	memset(&ev, 0, sizeof ev);
 	if (obj->kind == VIA_WAIT_FD)
 		(void)epoll_ctl(p->fd, EPOLL_CTL_DEL, (int)obj->handle, &ev);
+	else if (obj->kind == VIA_WAIT_WORD && p->words != NULL)
+		posix_words_remove(p->words, obj);
 }
 
 /* Whole milliseconds, rounded up: rounding down would call again and again in the last one. */
@@ -127,14 +146,12 @@ static int wait_once(os_poller *p, struct epoll_event *evs, int cap, const struc
 	return epoll_wait(p->fd, evs, cap, ms_left(left));
 }
 
-via_rc os_poller_wait(os_poller *p, os_event *out, uint32_t cap, via_time deadline)
+static via_rc wait_fds(os_poller *p, os_event *out, uint32_t cap, via_time deadline)
 {
 	struct epoll_event evs[POLLER_BATCH];
 	struct timespec left = {0}, *timeout = deadline == VIA_FOREVER ? NULL : &left;
 	int n, i;
 
-	if (cap == 0)
-		return core_fail(VIA_INVAL, "room for 0 events, expected at least 1");
 	if (cap > POLLER_BATCH)
 		cap = POLLER_BATCH;
 	do {
@@ -147,6 +164,51 @@ via_rc os_poller_wait(os_poller *p, os_event *out, uint32_t cap, via_time deadli
 	for (i = 0; i < n; i++)
 		out[i].key = evs[i].data.ptr;
 	return n;
+}
+
+/* What is ready now. all: look at the descriptors although their helper saw none. */
+static via_rc look(os_poller *p, os_event *out, uint32_t cap, int all)
+{
+	const int words_first = p->words_first;
+	uint32_t got = 0;
+	via_rc n = 0;
+
+	p->words_first = !words_first;
+	if (words_first)
+		got = posix_words_look(p->words, out, cap);
+	if (got < cap && (all || posix_words_called(p->words)))
+		n = wait_fds(p, out + got, cap - got, VIA_POLL);
+	if (n < 0)
+		return got == 0 ? n : (via_rc)got; /* words are told once: not to be lost */
+	got += (uint32_t)n;
+	if (!words_first)
+		got += posix_words_look(p->words, out + got, cap - got);
+	return (via_rc)got;
+}
+
+static via_rc wait_all(os_poller *p, os_event *out, uint32_t cap, via_time deadline)
+{
+	via_rc rc;
+	int last;
+
+	for (;;) {
+		last = posix_time_is_past(deadline);
+		rc = look(p, out, cap, last);
+		if (rc != 0 || last)
+			return rc;
+		rc = posix_words_sleep(p->words, deadline);
+		if (rc != VIA_OK)
+			return rc;
+	}
+}
+
+via_rc os_poller_wait(os_poller *p, os_event *out, uint32_t cap, via_time deadline)
+{
+	if (cap == 0)
+		return core_fail(VIA_INVAL, "room for 0 events, expected at least 1");
+	if (p->words != NULL && posix_words_armed(p->words) != 0)
+		return wait_all(p, out, cap, deadline);
+	return wait_fds(p, out, cap, deadline);
 }
 
 #else /* not OS_LINUX */

@@ -30,6 +30,18 @@ void posix_time_left(via_time deadline, struct timespec *out)
 	out->tv_nsec = (long)(left % POSIX_NS_PER_S);
 }
 
+int posix_time_is_past(via_time deadline)
+{
+	return deadline == VIA_POLL || (deadline != VIA_FOREVER && os_now() >= deadline);
+}
+
+via_time posix_time_slice(via_time deadline, uint64_t ns)
+{
+	via_time end = os_now() + ns;
+
+	return end < deadline ? end : deadline;
+}
+
 uint64_t os_process_id(void)
 {
 	return (uint64_t)getpid();

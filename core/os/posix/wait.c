@@ -1,4 +1,5 @@
-/* core/os/posix/wait.c - the waker and sleeping on a few objects: ppoll with absolute deadlines. */
+/* core/os/posix/wait.c - the waker and sleeping on a few objects: ppoll and
+ * futexes with absolute deadlines. */
 #include "posix.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -110,17 +111,24 @@ void os_waker_object(const os_waker *w, via_waitobj *out)
 
 #define WAIT_MAX 32
 
+/* Number of words, or an error. A word's place among the descriptors stays empty. */
 static via_rc collect(const via_waitobj *objs, uint32_t n, struct pollfd *fds)
 {
+	via_rc rc, words = 0;
 	uint32_t i;
 
 	if (n > WAIT_MAX)
 		return core_fail(VIA_INVAL, "waiting on %u objects, expected at most %u", n,
 				 WAIT_MAX);
 	for (i = 0; i < n; i++) {
-		if (objs[i].kind == VIA_WAIT_WORD)
-			return core_fail(VIA_NOTSUP,
-					 "object %u is a futex word, expected a descriptor", i);
+		fds[i] = (struct pollfd){.fd = -1};
+		if (objs[i].kind == VIA_WAIT_WORD) {
+			rc = posix_word_check(&objs[i]);
+			if (rc != VIA_OK)
+				return rc;
+			words++;
+			continue;
+		}
 		if (objs[i].kind != VIA_WAIT_FD || objs[i].handle < 0 || objs[i].handle > INT32_MAX)
 			return core_fail(
 				VIA_INVAL,
@@ -128,12 +136,11 @@ static via_rc collect(const via_waitobj *objs, uint32_t n, struct pollfd *fds)
 				objs[i].kind, (long long)objs[i].handle);
 		fds[i].fd = (int)objs[i].handle;
 		fds[i].events = (short)objs[i].fd_events;
-		fds[i].revents = 0;
 	}
-	return VIA_OK;
+	return words;
 }
 
-static int wait_once(const core_env *e, struct pollfd *fds, uint32_t n, via_time deadline)
+static int poll_once(const core_env *e, struct pollfd *fds, uint32_t n, via_time deadline)
 {
 	struct timespec left, *timeout = NULL;
 
@@ -146,31 +153,81 @@ static int wait_once(const core_env *e, struct pollfd *fds, uint32_t n, via_time
 	return ppoll(fds, n, timeout, NULL);
 }
 
+/* *bits gets the descriptors that are ready; none after the deadline. */
+static via_rc wait_fds(const core_env *e, struct pollfd *fds, uint32_t n, via_time deadline,
+		       uint32_t *bits)
+{
+	uint32_t i;
+	int got;
+
+	do {
+		got = poll_once(e, fds, n, deadline);
+		if (got < 0 && errno != EINTR)
+			return core_fail_os(VIA_IO, errno, "waiting on %u objects", n);
+	} while (got < 0 || (got == 0 && deadline != VIA_POLL && os_now() < deadline));
+	for (i = 0; got > 0 && i < n; i++) {
+		if ((fds[i].revents & POLLNVAL) != 0)
+			return core_fail_os(VIA_IO, EBADF, "waiting on descriptor %d", fds[i].fd);
+		if (fds[i].revents != 0)
+			*bits |= UINT32_C(1) << i;
+	}
+	return VIA_OK;
+}
+
+#if defined(OS_LINUX)
+/* Also *bits of the words that differ. Nothing can sleep on both kinds without a thread or a
+ * descriptor of its own, so beside descriptors the sleep is cut in slices: a word ends it at once,
+ * a descriptor after POSIX_MIXED_NS at most. */
+static via_rc wait_words(const core_env *e, const via_waitobj *objs, struct pollfd *fds, uint32_t n,
+			 via_time deadline, uint32_t *bits)
+{
+	struct posix_futex words[WAIT_MAX];
+	uint32_t i, n_words;
+	int last, no_waitv = 0;
+	via_rc rc;
+
+	for (;;) {
+		last = posix_time_is_past(deadline);
+		for (i = n_words = 0; i < n; i++) {
+			if (objs[i].kind != VIA_WAIT_WORD)
+				continue;
+			words[n_words++] = posix_futex_of(objs[i].word, objs[i].expected, 0);
+			if (posix_word_differs(objs[i].word, objs[i].expected))
+				*bits |= UINT32_C(1) << i;
+		}
+		if (n_words < n && (rc = wait_fds(e, fds, n, VIA_POLL, bits)) != VIA_OK)
+			return rc;
+		if (*bits != 0 || last)
+			return VIA_OK;
+		if (posix_futex_sleep(e, words, n_words, &no_waitv,
+				      n_words == n ? deadline
+						   : posix_time_slice(deadline, POSIX_MIXED_NS)))
+			return core_fail_os(VIA_IO, errno, "sleeping on %u futex words", n_words);
+	}
+}
+#endif
+
 via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time deadline,
 	       uint32_t *ready)
 {
 	struct pollfd fds[WAIT_MAX];
-	uint32_t bits = 0, i;
+	uint32_t bits = 0;
 	via_rc rc;
-	int got;
 
 	rc = collect(objs, n, fds);
+	if (rc < 0)
+		return rc;
+#if defined(OS_LINUX)
+	if (rc > 0)
+		rc = wait_words(e, objs, fds, n, deadline, &bits);
+	else
+#endif
+		rc = wait_fds(e, fds, n, deadline, &bits);
 	if (rc != VIA_OK)
 		return rc;
-	do {
-		got = wait_once(e, fds, n, deadline);
-		if (got < 0 && errno != EINTR)
-			return core_fail_os(VIA_IO, errno, "waiting on %u objects", n);
-	} while (got < 0 || (got == 0 && deadline != VIA_POLL && os_now() < deadline));
-	if (got == 0)
+	if (bits == 0)
 		return core_fail(VIA_TIMEOUT, "none of %u objects became ready before the deadline",
 				 n);
-	for (i = 0; i < n; i++) {
-		if ((fds[i].revents & POLLNVAL) != 0)
-			return core_fail_os(VIA_IO, EBADF, "waiting on descriptor %d", fds[i].fd);
-		if (fds[i].revents != 0)
-			bits |= UINT32_C(1) << i;
-	}
 	*ready = bits;
 	return VIA_OK;
 }

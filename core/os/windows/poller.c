@@ -139,8 +139,9 @@ static via_rc check(const via_waitobj *obj)
 {
 	if (obj->kind == VIA_WAIT_WIN)
 		return VIA_OK;
-	return core_fail(obj->kind == VIA_WAIT_WORD ? VIA_NOTSUP : VIA_INVAL,
-			 "object has kind %d, expected a handle", obj->kind);
+	if (obj->kind == VIA_WAIT_WORD)
+		return core_fail(VIA_NOTSUP, "object is a futex word, expected a handle");
+	return core_fail(VIA_INVAL, "object has kind %d, expected a handle", obj->kind);
 }
 
 static via_rc grow(os_poller *p)
