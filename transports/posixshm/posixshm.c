@@ -159,6 +159,7 @@ static const via_transport pshm_transport = {
 	.profiles = 0x6,
 	.caps = VIA_CAP_RELIABLE | VIA_CAP_ZC_TX | VIA_CAP_ZC_RX | VIA_CAP_WORDWAIT,
 	.needs = VIA_CAP_HUP, /* the region cannot say that the peer has gone */
+	.schemes = "posixshm",
 	.probe = pshm_probe,
 	.provision = pshm_provision,
 	.attach = pshm_attach_named,
@@ -181,4 +182,5 @@ static const via_module_desc pshm_desc =
 VIA_MODULE(posixshm, pshm_desc,
 	   "id=org.viaduct.posixshm\0"
 	   "version=1.0.0\0"
-	   "provides=transport org.viaduct.posixshm/1 score=50 roles=upgrade profiles=0x6\0")
+	   "provides=transport org.viaduct.posixshm/1 score=50 roles=upgrade profiles=0x6 "
+	   "schemes=posixshm\0")

@@ -206,14 +206,15 @@ static via_rc furnish(const struct pshm_self *s, int fd, const char *path, const
 via_rc pshm_create(const struct pshm_self *s, const char *path, uint32_t max_request,
 		   uint32_t max_response, struct pshm_map *out)
 {
-	struct layout l;
+	struct layout l = {0};
 	struct stat st;
 	int fd = -1;
 	int err;
 	via_rc rc = plan(s, max_request, max_response, &l);
 
-	if (rc == VIA_OK)
-		rc = check_file_limit(s, layout_size(&l), path);
+	if (rc != VIA_OK)
+		return rc;
+	rc = check_file_limit(s, layout_size(&l), path);
 	if (rc != VIA_OK)
 		return rc;
 	err = pshm_deny(s, "open");
@@ -373,7 +374,7 @@ static via_rc attach_open(const struct pshm_self *s, int fd, const char *path, c
 			  struct pshm_map *out)
 {
 	struct pshm_header h;
-	struct layout l;
+	struct layout l = {0};
 	struct stat st;
 	void *at;
 	via_rc rc = check_file(s, fd, path, u, &st);

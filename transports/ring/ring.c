@@ -295,6 +295,7 @@ static const via_transport ring_transport = {
 	.profiles = 0x10000,
 	.caps = RING_CAPS | VIA_CAP_PEERCRED,
 	.needs = RING_NEEDS,
+	.schemes = "ring",
 	.probe = ring_probe,
 	.provision = ring_provision,
 	.attach = ring_attach,
@@ -317,4 +318,5 @@ static const via_module_desc ring_desc =
 VIA_MODULE(ring, ring_desc,
 	   "id=org.viaduct.ring\0"
 	   "version=1.0.0\0"
-	   "provides=transport org.viaduct.ring/1 score=100 roles=upgrade profiles=0x10000\0")
+	   "provides=transport org.viaduct.ring/1 score=100 roles=upgrade profiles=0x10000 "
+	   "schemes=ring\0")
