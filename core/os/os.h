@@ -49,8 +49,6 @@ typedef struct os_thread os_thread;
 via_rc os_thread_start(const core_env *e, const char *name, void (*fn)(void *), void *arg,
 		       os_thread **out);
 void os_thread_join(const core_env *e, os_thread *t);
-/* Lets another thread that is ready run on this processor. */
-void os_yield(void);
 
 /* -- sleeping ----------------------------------------------------------------------------------- */
 

@@ -1,7 +1,6 @@
 /* core/os/posix/sync.c - locks and threads over pthreads. */
 #include "posix.h"
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -156,9 +155,4 @@ void os_thread_join(const core_env *e, os_thread *t)
 		return;
 	(void)pthread_join(t->id, NULL);
 	env_free(e, t);
-}
-
-void os_yield(void)
-{
-	(void)sched_yield();
 }

@@ -144,8 +144,3 @@ void os_thread_join(const core_env *e, os_thread *t)
 	CloseHandle(t->h);
 	env_free(e, t);
 }
-
-void os_yield(void)
-{
-	(void)SwitchToThread();
-}
