@@ -79,6 +79,11 @@ static inline uint64_t ring_stride(uint32_t len)
 
 /* -- link -------------------------------------------------------------------------------------- */
 
+struct ring_out {        /* a view somebody has */
+	uint32_t number; /* of the record */
+	uint32_t bytes;  /* to give back with it */
+};
+
 struct ring_rx {
 	uint8_t *data;
 	struct ring_control *control;
@@ -88,10 +93,10 @@ struct ring_rx {
 	uint64_t head;      /* bytes given back */
 	uint64_t published; /* what the producer knows of that */
 	uint32_t max_record, expect;
-	uint32_t oldest, n_out; /* views: number of the oldest, how many */
-	uint32_t released;      /* bit per view */
+	uint32_t taken;         /* records, ever: number of the next one */
+	uint32_t oldest, n_out; /* place of the oldest view in `out`, how many there are */
 	int drained;            /* nothing more will come */
-	uint32_t stride[RING_MAX_VIEWS];
+	struct ring_out out[RING_MAX_VIEWS];
 };
 
 struct ring_tx {
