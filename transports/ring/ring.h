@@ -142,8 +142,8 @@ static inline struct ring_link *ring_link_of(via_link *base)
 static inline void ring_fence(void)
 {
 #if defined(__x86_64__)
-	/* A third of the time of mfence, which compilers may choose; the red zone stays untouched. */
-	__asm__ __volatile__("lock; orl $0, -192(%%rsp)" ::: "memory", "cc");
+	/* Not mfence, which some compilers choose: that halves the rate of small records. */
+	__asm__ __volatile__("lock; orl $0, -4(%%rsp)" ::: "memory", "cc");
 #else
 	atomic_thread_fence(memory_order_seq_cst);
 #endif
