@@ -267,6 +267,26 @@ via_rc via_session_commit(via_session *s, const via_message *m)
 	return rc;
 }
 
+/* -- several in a row ---------------------------------------------------------------------------------- */
+
+void via_session_cork(via_session *s)
+{
+	if (s->phase == PHASE_UP)
+		((via_link *)s->data)->tx_more = 1;
+}
+
+void via_session_uncork(via_session *s)
+{
+	via_link *l;
+
+	if (s->phase != PHASE_UP)
+		return;
+	l = s->data;
+	l->tx_more = 0;
+	if (s->tx.has_slot == 0)
+		(void)l->ops->send(l, NULL, 0); /* an end is seen by the next verb */
+}
+
 void tx_rebase(via_session *s, const void *payload)
 {
 	s->tx.payload = payload;

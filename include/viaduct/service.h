@@ -55,7 +55,7 @@ typedef struct via_service {
 	const void *(VIA_CALL *get_ext)(void *self, const char *id);                    /* [any]; may be NULL */
 	/* As call(), for several items of a batch: OK answers all of them, anything else is the answer to the
 	 * whole batch. Never PENDING. May be NULL: then call() is called for each.                       */
-	via_rc(VIA_CALL *call_many)(void *self, void *session, via_calls *);            /* as call() */
+	via_rc(VIA_CALL *call_many)(void *self, void *session, via_calls *);            /* [rx]; [any] with CONCURRENT */
 } via_service;
 #ifdef __cplusplus
 }

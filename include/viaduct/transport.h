@@ -105,6 +105,10 @@ struct via_link {                 /* first member of the transport's own link st
 	uint64_t caps;
 	const via_limits *limits;
 	void *host;                  /* core's, a transport never touches it */
+	uint32_t tx_more;            /* core's, send lane: more records follow at once. What only makes sure
+	                                that a sleeping peer wakes may be put off until a send() or commit()
+	                                without it; one of no records is enough                    */
+	uint32_t reserved;
 };
 
 typedef struct via_listener_ops {

@@ -8,6 +8,11 @@
 #include "ring.h"
 #include <inttypes.h>
 
+static inline struct ring_out *ring_out_view(struct ring_rx *rx, uint32_t i)
+{
+	return &rx->out[(rx->oldest + i) % RING_MAX_VIEWS];
+}
+
 /* -- giving back ------------------------------------------------------------------------------- */
 
 int ring_publish_head(struct ring_rx *rx)
@@ -31,6 +36,20 @@ static void announce_room(struct ring_link *l)
 		(void)ring_wake(l, flag);
 }
 
+/* A view that comes back before older ones leaves its bytes to the one before it. */
+static void forget_later(struct ring_rx *rx, uint32_t number)
+{
+	uint32_t i = 1;
+
+	while (i < rx->n_out && ring_out_view(rx, i)->number != number)
+		i++;
+	if (i >= rx->n_out)
+		return; /* not out */
+	ring_out_view(rx, i - 1)->bytes += ring_out_view(rx, i)->bytes;
+	for (rx->n_out--; i < rx->n_out; i++)
+		*ring_out_view(rx, i) = *ring_out_view(rx, i + 1);
+}
+
 /* Views come back in any order; room is given back from the oldest on. */
 void VIA_CALL ring_release(via_link *base, const via_view *views, uint32_t n)
 {
@@ -38,18 +57,15 @@ void VIA_CALL ring_release(via_link *base, const via_view *views, uint32_t n)
 	struct ring_rx *rx = &l->rx;
 	uint32_t i;
 
-	for (i = 0; i < n; i++) {
-		uint32_t number = (uint32_t)views[i].cookie;
+	for (i = 0; i < n && rx->n_out != 0; i++) {
+		const struct ring_out *oldest = ring_out_view(rx, 0);
 
-		if (number - rx->oldest < rx->n_out)
-			rx->released |= 1u << number % RING_MAX_VIEWS;
-	}
-	while (rx->n_out != 0 && (rx->released >> rx->oldest % RING_MAX_VIEWS & 1u) != 0) {
-		uint32_t at = rx->oldest % RING_MAX_VIEWS;
-
-		rx->released &= ~(1u << at);
-		rx->head += rx->stride[at];
-		rx->held -= rx->stride[at];
+		if (oldest->number != (uint32_t)views[i].cookie) {
+			forget_later(rx, (uint32_t)views[i].cookie);
+			continue;
+		}
+		rx->head += oldest->bytes;
+		rx->held -= oldest->bytes;
 		rx->oldest++;
 		rx->n_out--;
 	}
@@ -69,14 +85,14 @@ static via_rc bad_word(struct ring_link *l, uint64_t word)
 	return ring_breach(l,
 			   "a record of %" PRIu64 " bytes where at most %" PRIu64
 			   " can have been written",
-			   word, rx->capacity - rx->held - RING_LINE);
+			   word, rx->capacity - rx->held - RING_LINE - RING_WORD);
 }
 
 /* word: commit word of the record at rx->at, not 0. */
 static inline via_rc take(struct ring_link *l, uint64_t word, via_view *out)
 {
 	struct ring_rx *rx = &l->rx;
-	uint32_t number = rx->oldest + rx->n_out;
+	uint32_t number = rx->taken++;
 	uint64_t stride;
 	uint32_t len;
 
@@ -94,8 +110,7 @@ static inline via_rc take(struct ring_link *l, uint64_t word, via_view *out)
 		out->len = rx->expect;
 		out->flags |= VIA_VIEW_CUT;
 	}
-	rx->stride[number % RING_MAX_VIEWS] = (uint32_t)stride;
-	rx->n_out++;
+	*ring_out_view(rx, rx->n_out++) = (struct ring_out){number, (uint32_t)stride};
 	rx->held += stride;
 	rx->at += stride;
 	if (rx->at >= rx->capacity)

@@ -91,19 +91,28 @@ static void clear_ahead(struct ring_tx *tx, uint32_t lines)
 		clear_start(tx, wrapped(tx, tx->at + tx->clear));
 }
 
-/* After something was published: fence F1 of docs/wire.md section 20, then a look at the sleeper. VIA_OK,
- * or how it ended. */
+/* After something was published: fence F1 of docs/wire.md section 20, then a look at the sleeper. While more
+ * follows at once the fence waits: who is seen asleep without it is woken all the same, and who just falls
+ * asleep is seen by the next announcement. VIA_OK, or how it ended. */
 static inline via_rc announce(struct ring_link *l)
 {
 	struct ring_tx *tx = &l->tx;
 	via_rc rc = VIA_OK;
 
-	ring_fence();
+	tx->owed = l->base.tx_more != 0;
+	if (!tx->owed)
+		ring_fence();
 	if (atomic_load_explicit(&tx->control->rx_sleep, memory_order_relaxed) != RING_AWAKE)
 		rc = ring_wake(l, &tx->control->rx_sleep);
 	if (tx->clear < CLEAR_AGAIN * RING_LINE)
 		clear_ahead(tx, CLEAR_AHEAD);
 	return rc;
+}
+
+/* No records: makes up for a fence that was put off. */
+static via_rc settle(struct ring_link *l)
+{
+	return l->tx.owed && l->base.tx_more == 0 ? announce(l) : VIA_OK;
 }
 
 /* -- slots ------------------------------------------------------------------------------------- */
@@ -149,7 +158,7 @@ via_rc VIA_CALL ring_commit(via_link *base, const via_slot *slots, uint32_t n)
 	if (rc != VIA_OK)
 		return rc;
 	if (n == 0)
-		return 0;
+		return settle(l);
 	if (n > 1 || tx->slot == 0 || slots->data != tx->data + tx->at + RING_WORD)
 		return VIA_INVAL;
 	len = slots->len;
@@ -222,7 +231,7 @@ via_rc VIA_CALL ring_send(via_link *base, const via_msg *msgs, uint32_t n)
 		publish(tx, len);
 	}
 	if (i == 0)
-		return rc;
+		return rc != VIA_OK ? rc : settle(l);
 	rc = announce(l);
 	return rc != VIA_OK ? rc : (via_rc)i;
 }

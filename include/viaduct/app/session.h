@@ -135,6 +135,15 @@ VIA_API via_rc via_session_commit(via_session *s, const via_message *m);
 /** Gives the room back, nothing is sent. */
 VIA_API void via_session_cancel(via_session *s);
 
+/**
+ * Between the two, messages are sent as before, but waking a peer that is just falling asleep may be put off
+ * until via_session_uncork(): cheaper when several are sent in a row. Do not wait for answers in between.
+ *
+ * Blocks: no. Allocates: no. Threads: as via_session_send().
+ */
+VIA_API void via_session_cork(via_session *s);
+VIA_API void via_session_uncork(via_session *s);
+
 /** Goes on with a pending message. VIA_OK: nothing is pending. VIA_AGAIN: still full. */
 VIA_API via_rc via_session_flush(via_session *s);
 
