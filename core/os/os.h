@@ -15,6 +15,9 @@ via_time os_now(void);         /* monotonic, ns; async-signal-safe */
 uint32_t os_usable_cpus(void); /* by affinity and cgroup / job quota, at least 1 */
 uint64_t os_process_id(void);
 
+/* Offers the processor to whoever else is ready to run on it. */
+void os_yield(void);
+
 static inline void os_cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -140,6 +140,8 @@ void answer_close_session(struct server_conn *c)
 
 uint16_t answer_bind(struct server_conn *c, const via_message *m)
 {
+	if (c->svc_open != 0 && c->job.codec != NULL && c->job.codec->method == m->code)
+		return VIA_STATUS_OK; /* as last time */
 	if (bind_endpoint(c->ep) != VIA_OK)
 		return VIA_STATUS_INTERNAL_ERROR;
 	c->job.codec = find_codec(c->ep, m->code);
@@ -372,17 +374,19 @@ static enum answer_result run_many(struct server_conn *c)
 void answer_begin(struct server_conn *c, const via_message *m, uint8_t *dst, uint32_t cap)
 {
 	struct job *j = &c->job;
-	const via_codec *codec = j->codec;
 	int is_batch = (m->flags & VIA_WIRE_FLAG_BATCH) != 0;
 
 	/* a batch of one comes with and without a directory: docs/wire.md section 3 */
 	if (is_batch != 0 && m->item_count == 1)
 		is_batch = via_wire_batch_has_directory(m->payload, m->payload_len);
-	*j = (struct job){.request = *m,
-			  .codec = codec,
-			  .is_batch = is_batch,
-			  .dst = dst,
-			  .cap = cap};
+	/* not all of it: what is left belongs to late answers, which leave it as it was, and to batches */
+	j->request = *m;
+	j->is_batch = is_batch;
+	j->index = 0;
+	j->dst = dst;
+	j->cap = cap;
+	j->status = VIA_STATUS_OK;
+	j->len = 0;
 }
 
 enum answer_result answer_run(struct server_conn *c)

@@ -5,6 +5,8 @@
 #include "server.h"
 #include <string.h>
 
+enum { IN_PLACE_FROM = 1024 };
+
 const char *conn_peer(const struct server_conn *c)
 {
 	return (c->peer.valid & VIA_PEER_LABEL) != 0 ? c->peer.label : "an unknown peer";
@@ -174,6 +176,7 @@ static void make_answer(struct server_conn *c, const via_message *request, uint1
 	c->close_after = status != VIA_STATUS_OK && status != VIA_STATUS_UNSUPPORTED;
 	atomic_fetch_add_explicit(status == VIA_STATUS_OK ? &s->calls : &s->calls_failed, 1,
 				  memory_order_relaxed);
+	c->answer_len = len;
 	via_session_release(c->s, request);
 	if (c->in_place != 0 && status != VIA_STATUS_OK) {
 		via_session_cancel(c->s);
@@ -201,8 +204,9 @@ static uint8_t *inline_room(struct server_conn *c, uint32_t len)
 	return w->resp;
 }
 
-/* Where an answer is encoded: in the link's own memory if it lends some, else in a buffer. Services that take
- * their time get one that does not hold up the link. */
+/* Where an answer is encoded: in a buffer, or in the link's own memory if it lends some and the last answer was
+ * long enough for a copy to matter. Services that take their time get a buffer that does not hold up the
+ * link. */
 static uint8_t *room_for_answer(struct server_conn *c, uint32_t service_flags, uint32_t len)
 {
 	void *room;
@@ -210,7 +214,7 @@ static uint8_t *room_for_answer(struct server_conn *c, uint32_t service_flags, u
 	c->in_place = 0;
 	if ((service_flags & (VIA_SVC_BLOCKING | VIA_SVC_ASYNC)) != 0)
 		return conn_room(c, len);
-	if (via_session_reserve(c->s, len, &room) != VIA_OK)
+	if (c->answer_len < IN_PLACE_FROM || via_session_reserve(c->s, len, &room) != VIA_OK)
 		return inline_room(c, len);
 	c->in_place = 1;
 	return room;
@@ -386,6 +390,7 @@ uint32_t conn_pump(struct server_conn *c)
 		return 0;
 	if (c->out_waiting != 0)
 		flush_answer(c);
+	via_session_cork(c->s);
 	/* the list is the owner: a conn that is gone, busy or waiting for room is left alone */
 	while (served < CONN_BURST && w->current == c && c->busy == 0 && c->out_waiting == 0 &&
 	       c->lingering == 0) {
@@ -393,6 +398,8 @@ uint32_t conn_pump(struct server_conn *c)
 			break;
 		served++;
 	}
+	if (w->current == c)
+		via_session_uncork(c->s);
 	return served;
 }
 

@@ -105,6 +105,7 @@ struct server_conn {
 	via_message out;
 	uint8_t *buf; /* payload of an answer that outlives the worker's buffer */
 	uint32_t buf_cap;
+	uint32_t answer_len; /* of the last answer */
 	int svc_open;
 	void *svc_session;
 	via_peer peer;

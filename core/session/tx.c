@@ -271,17 +271,18 @@ via_rc via_session_commit(via_session *s, const via_message *m)
 
 void via_session_cork(via_session *s)
 {
-	if (s->phase == PHASE_UP)
-		((via_link *)s->data)->tx_more = 1;
+	via_link *l = s->data;
+
+	if (s->phase == PHASE_UP && (l->caps & VIA_CAP_MORE) != 0)
+		l->tx_more = 1;
 }
 
 void via_session_uncork(via_session *s)
 {
-	via_link *l;
+	via_link *l = s->data;
 
-	if (s->phase != PHASE_UP)
+	if (l->tx_more == 0)
 		return;
-	l = s->data;
 	l->tx_more = 0;
 	if (s->tx.has_slot == 0)
 		(void)l->ops->send(l, NULL, 0); /* an end is seen by the next verb */

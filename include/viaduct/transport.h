@@ -22,7 +22,8 @@ enum {                                   /* capabilities: facts, per link, fixed
 	VIA_CAP_REMOTE = 1u << 8,             /* crosses machines                                   */
 	VIA_CAP_RT = 1u << 9,                 /* hot ops: no syscall, no allocation, no lock        */
 	VIA_CAP_MT_TX = 1u << 10,             /* tx lane may be held by many threads at once        */
-	VIA_CAP_WORDWAIT = 1u << 11           /* can only be slept on through a VIA_WAIT_WORD       */
+	VIA_CAP_WORDWAIT = 1u << 11,          /* can only be slept on through a VIA_WAIT_WORD       */
+	VIA_CAP_MORE = 1u << 12               /* sending is cheaper with via_link.tx_more           */
 };
 
 typedef struct via_limits {

@@ -17,7 +17,7 @@
 
 #define RING_CAPS \
 	(VIA_CAP_RELIABLE | VIA_CAP_PIPELINE | VIA_CAP_HUP | VIA_CAP_POLLABLE | VIA_CAP_ZC_TX | \
-	 VIA_CAP_ZC_RX)
+	 VIA_CAP_ZC_RX | VIA_CAP_MORE)
 #define RING_NEEDS (VIA_CAP_HANDLES | VIA_CAP_HUP | VIA_CAP_POLLABLE)
 
 /* -- errors ------------------------------------------------------------------------------------ */

@@ -152,13 +152,11 @@ via_rc VIA_CALL ring_commit(via_link *base, const via_slot *slots, uint32_t n)
 {
 	struct ring_link *l = ring_link_of(base);
 	struct ring_tx *tx = &l->tx;
-	via_rc rc = tx_ready(l);
+	via_rc rc = n == 0 ? settle(l) : tx_ready(l);
 	uint32_t len;
 
-	if (rc != VIA_OK)
+	if (rc != VIA_OK || n == 0)
 		return rc;
-	if (n == 0)
-		return settle(l);
 	if (n > 1 || tx->slot == 0 || slots->data != tx->data + tx->at + RING_WORD)
 		return VIA_INVAL;
 	len = slots->len;
@@ -210,10 +208,10 @@ via_rc VIA_CALL ring_send(via_link *base, const via_msg *msgs, uint32_t n)
 {
 	struct ring_link *l = ring_link_of(base);
 	struct ring_tx *tx = &l->tx;
-	via_rc rc = tx_ready(l);
+	via_rc rc = n == 0 ? settle(l) : tx_ready(l);
 	uint32_t i;
 
-	if (rc != VIA_OK)
+	if (rc != VIA_OK || n == 0)
 		return rc;
 	if (tx->slot != 0) /* would overtake the slot */
 		return VIA_STATE;
@@ -231,7 +229,7 @@ via_rc VIA_CALL ring_send(via_link *base, const via_msg *msgs, uint32_t n)
 		publish(tx, len);
 	}
 	if (i == 0)
-		return rc != VIA_OK ? rc : settle(l);
+		return rc;
 	rc = announce(l);
 	return rc != VIA_OK ? rc : (via_rc)i;
 }

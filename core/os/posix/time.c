@@ -211,3 +211,8 @@ uint32_t os_usable_cpus(void)
 #endif
 	return n < 1 ? 1 : (uint32_t)n;
 }
+
+void os_yield(void)
+{
+	(void)sched_yield();
+}

@@ -61,3 +61,8 @@ uint32_t os_usable_cpus(void)
 		n = cap;
 	return n == 0 ? 1 : n;
 }
+
+void os_yield(void)
+{
+	(void)SwitchToThread();
+}
