@@ -11,8 +11,8 @@ enum { CALIBRATION_ROUNDS = 9 };
 #define COST_MIN_NS \
 	20000u /* less means that both threads ran on one CPU: not what a peer's wake-up costs */
 #define COST_MAX_NS 200000u
-#define LATENCY_FACTOR 40u /* in half sleeps: how much longer the latency policy spins */
-#define PROBE_FACTOR 4u    /* in half sleeps: a wake-up of the peer and as much again */
+#define LATENCY_QUARTERS 80u /* of a sleep: how long the latency policy spins */
+#define PROBE_FACTOR 2u      /* sleeps: a wake-up of the peer and as much again */
 enum { PROBE_WAITS = 6, PROBE_FIRST = 16, PROBE_RAREST = 1024 };
 
 static _Atomic uint64_t sleep_cost_ns;
@@ -124,7 +124,7 @@ uint64_t wait_budget(const core_env *e, uint32_t policy)
 {
 	if (policy == VIA_POLICY_FRUGAL)
 		return 0;
-	return wait_sleep_cost(e) / 2 * (policy == VIA_POLICY_LATENCY ? LATENCY_FACTOR : 1u);
+	return wait_sleep_cost(e) / 4 * (policy == VIA_POLICY_LATENCY ? LATENCY_QUARTERS : 3u);
 }
 
 int wait_alone(void)
@@ -134,8 +134,7 @@ int wait_alone(void)
 
 uint64_t wait_spin_ns(wait_history *h, uint64_t budget_ns)
 {
-	uint64_t probe =
-		atomic_load_explicit(&sleep_cost_ns, memory_order_relaxed) / 2 * PROBE_FACTOR;
+	uint64_t probe = atomic_load_explicit(&sleep_cost_ns, memory_order_relaxed) * PROBE_FACTOR;
 
 	if (budget_ns == 0)
 		return 0;

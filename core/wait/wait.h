@@ -2,9 +2,9 @@
  * core/wait/wait.h - when to spin and when to sleep; one policy for every link.
  *
  * Waking a sleeping thread costs microseconds on bare metal and up to 140 us on a virtual machine,
- * against well under a microsecond for looking again. Of that cost about half is processor time; the rest is
- * idle. So a balanced waiter spins for at most half of what a sleep costs here: it then never burns more than
- * the sleep would have, and only while the recent history of that link says that the record is likely to
+ * against well under a microsecond for looking again. Most of that cost is processor time, on either side; the
+ * rest is idle. So a balanced waiter spins for at most three quarters of what a sleep costs here: it then burns
+ * about what the sleep would have, and only while the recent history of that link says that the record is likely to
  * come in that time.
  *
  * Two sides that both sleep see each other's wake-ups as slow answers and would never learn that spinning
@@ -44,7 +44,10 @@ uint64_t wait_spin_ns(wait_history *h, uint64_t budget_ns);
 /* True when this process may use one CPU only: look and offer the processor, at most WAIT_OFFERS times,
  * instead of spinning for a time. */
 int wait_alone(void);
-enum { WAIT_OFFERS = 16, WAIT_QUICK_LOOKS = 64 }; /* quick: looks before anybody asks for the time */
+enum {
+	WAIT_OFFERS = 16,
+	WAIT_QUICK_LOOKS = 64
+}; /* quick: looks before anybody asks for the time */
 
 /* Takes one of the places for spinning threads; 0 if there is none. */
 int wait_spin_enter(void);

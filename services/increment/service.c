@@ -35,24 +35,25 @@ static via_rc VIA_CALL increment_call(void *self, void *session, via_call *call)
 
 static via_rc VIA_CALL increment_call_many(void *self, void *session, via_calls *calls)
 {
+	const via_iov *request = calls->requests; /* kept here: out may alias anything */
+	uint32_t *length = calls->lengths;
 	uint8_t *out = calls->response;
-	uint32_t i;
+	uint32_t n = calls->n, i;
 
 	(void)self;
 	(void)session;
 	if (calls->method != VIA_INCREMENT_METHOD)
 		return VIA_NOTSUP;
-	if (calls->response_cap / VIA_INCREMENT_SIZE < calls->n)
+	if (calls->response_cap / VIA_INCREMENT_SIZE < n)
 		return VIA_TOOBIG;
-	for (i = 0; i < calls->n; i++) {
+	for (i = 0; i < n; i++) {
 		uint64_t value;
-		via_rc rc = via_increment_decode(calls->requests[i].base, calls->requests[i].len,
-						 &value, NULL);
+		via_rc rc = via_increment_decode(request[i].base, request[i].len, &value, NULL);
 
 		if (rc != VIA_OK)
 			return rc;
 		via_bytes_put_u64(out + (size_t)i * VIA_INCREMENT_SIZE, value + 1);
-		calls->lengths[i] = VIA_INCREMENT_SIZE;
+		length[i] = VIA_INCREMENT_SIZE;
 	}
 	return VIA_OK;
 }

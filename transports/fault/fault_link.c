@@ -443,7 +443,8 @@ via_rc fault_link_make(struct fault_self *s, via_link *inner, const struct fault
 	l->base = (via_link){.ops = &fault_link_ops,
 			     .rx_word = inner->rx_word,
 			     .rx_seen = inner->rx_seen,
-			     .caps = inner->caps & ~(uint64_t)VIA_CAP_MORE, /* tx_more stays out here */
+			     .caps = inner->caps &
+				     ~(uint64_t)VIA_CAP_MORE, /* tx_more stays out here */
 			     .limits = &l->limits};
 	*out = &l->base;
 	return VIA_OK;
