@@ -14,7 +14,9 @@
 
 /* Measured: far ahead is no better (a longer burst delays the next record) and one line is too few. A
  * batch is cleared for before it is written. */
-enum { CLEAR_AHEAD = 4, CLEAR_AGAIN = 2, CLEAR_BATCH = 16 }; /* lines */
+#define CLEAR_AHEAD UINT64_C(4) /* lines */
+#define CLEAR_AGAIN UINT64_C(2)
+#define CLEAR_BATCH UINT64_C(16)
 
 /* -- room -------------------------------------------------------------------------------------- */
 
@@ -81,7 +83,7 @@ static inline void publish(struct ring_tx *tx, uint32_t len)
 	tx->clear -= stride;
 }
 
-static void clear_ahead(struct ring_tx *tx, uint32_t lines)
+static void clear_ahead(struct ring_tx *tx, uint64_t lines)
 {
 	uint64_t most = free_bytes(tx);
 
