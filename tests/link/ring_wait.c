@@ -68,6 +68,72 @@ Test(ring_wait, room_is_told_to_a_sleeper)
 	pair_close(&p);
 }
 
+/* While more follows the fence is put off, so a reader that falls asleep may not be seen. It is behind what ends
+ * that: a send without more, one of nothing, a shutdown, or going to sleep. */
+static void ends_the_cork(pair *p, int how)
+{
+	via_waitobj o = {.struct_size = sizeof o};
+
+	switch (how) {
+	case 0:
+		p->a->tx_more = 0;
+		cr_expect_eq(p->a->ops->send(p->a, NULL, 0), 0);
+		break;
+	case 1:
+		p->a->tx_more = 0;
+		cr_expect_eq(p->a->ops->commit(p->a, NULL, 0), 0);
+		break;
+	case 2:
+		cr_expect_eq(p->a->ops->shutdown(p->a), VIA_OK);
+		break;
+	default:
+		cr_expect_eq(p->a->ops->arm(p->a, VIA_EV_TX, &o), VIA_OK);
+		p->a->ops->disarm(p->a, VIA_EV_TX);
+		break;
+	}
+}
+
+Test(ring_wait, a_fence_may_wait_for_more)
+{
+	static uint8_t data[1000];
+	int how;
+
+	for (how = 0; how < 4; how++) {
+		pair p;
+
+		pair_open(&p, 1000, 1000);
+		pair_map(&p);
+		p.r.host.hook = count_sends;
+		atomic_store(&sends, 0);
+		p.a->tx_more = 1;
+		while (rig_send_once(p.a, data, sizeof data) == VIA_OK)
+			;
+		atomic_store(pair_u32(&p, AT_REQUEST + AT_RX_SLEEP), 1); /* unseen so far */
+		cr_expect_eq(p.a->ops->send(p.a, NULL, 0), 0);
+		cr_expect_eq(atomic_load(&sends), 0);
+		ends_the_cork(&p, how);
+		cr_expect_eq(atomic_load(&sends), 1, "way %d", how);
+		cr_expect_eq(atomic_load(pair_u32(&p, AT_REQUEST + AT_RX_SLEEP)), 0);
+		pair_close(&p);
+	}
+}
+
+/* Who is seen asleep is woken at once. */
+Test(ring_wait, a_sleeper_is_woken_although_more_follows)
+{
+	via_waitobj o = {.struct_size = sizeof o};
+	pair p;
+
+	pair_open(&p, 1000, 1000);
+	cr_assert_eq(p.b->ops->arm(p.b, VIA_EV_RX, &o), VIA_OK);
+	p.a->tx_more = 1;
+	cr_assert_eq(rig_send_once(p.a, "\x1f", 1), VIA_OK);
+	cr_expect_eq(rig_sleep(&o, rig_now() + RIG_SOON), 1);
+	p.b->ops->disarm(p.b, VIA_EV_RX);
+	rig_expect_record(p.b, 1, 1);
+	pair_close(&p);
+}
+
 /* A bell that is refused for a moment is rung again. */
 Test(ring_wait, a_refused_bell)
 {

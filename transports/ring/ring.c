@@ -125,7 +125,7 @@ static void init_lanes(struct ring_link *l, int sends, const uint32_t *longest)
 	tx->capacity = l->map.capacity[sends];
 	tx->max_record = longest[sends];
 	tx->clear = RING_LINE;
-	tx->want = 2 * RING_LINE;
+	tx->want = ring_stride(1) + RING_LINE;
 	rx->data = l->map.data[receives];
 	rx->control = &l->map.page->control[receives];
 	rx->capacity = l->map.capacity[receives];

@@ -234,6 +234,8 @@ via_rc VIA_CALL ring_reserve(via_link *base, uint32_t len, via_slot *out);
 via_rc VIA_CALL ring_commit(via_link *base, const via_slot *slots, uint32_t n);
 via_rc VIA_CALL ring_send(via_link *base, const via_msg *msgs, uint32_t n);
 via_rc VIA_CALL ring_shutdown(via_link *base);
+/* Wakes the consumer if it sleeps; whatever was published before is seen by it. */
+via_rc ring_announce(struct ring_link *l);
 /* Looks at the consumer's head. VIA_OK: there are `bytes` free; VIA_AGAIN; or a breach. */
 via_rc ring_room(struct ring_link *l, uint64_t bytes);
 

@@ -14,7 +14,9 @@
 
 /* Measured: far ahead is no better (a longer burst delays the next record) and one line is too few. A
  * batch is cleared for before it is written. */
-enum { CLEAR_AHEAD = 4, CLEAR_AGAIN = 2, CLEAR_BATCH = 16 }; /* lines */
+#define CLEAR_AHEAD UINT64_C(4) /* lines */
+#define CLEAR_AGAIN UINT64_C(2)
+#define CLEAR_BATCH UINT64_C(16)
 
 /* -- room -------------------------------------------------------------------------------------- */
 
@@ -81,7 +83,7 @@ static inline void publish(struct ring_tx *tx, uint32_t len)
 	tx->clear -= stride;
 }
 
-static void clear_ahead(struct ring_tx *tx, uint32_t lines)
+static void clear_ahead(struct ring_tx *tx, uint64_t lines)
 {
 	uint64_t most = free_bytes(tx);
 
@@ -91,28 +93,45 @@ static void clear_ahead(struct ring_tx *tx, uint32_t lines)
 		clear_start(tx, wrapped(tx, tx->at + tx->clear));
 }
 
-/* After something was published: fence F1 of docs/wire.md section 20, then a look at the sleeper. While more
- * follows at once the fence waits: who is seen asleep without it is woken all the same, and who just falls
- * asleep is seen by the next announcement. VIA_OK, or how it ended. */
+static inline via_rc wake_reader(struct ring_link *l)
+{
+	_Atomic uint32_t *flag = &l->tx.control->rx_sleep;
+
+	if (atomic_load_explicit(flag, memory_order_relaxed) == RING_AWAKE)
+		return VIA_OK;
+	return ring_wake(l, flag);
+}
+
+/* Fence F1 of docs/wire.md section 20, then a look at the sleeper. VIA_OK, or how it ended. */
+via_rc ring_announce(struct ring_link *l)
+{
+	l->tx.owed = 0;
+	ring_fence();
+	return wake_reader(l);
+}
+
+/* After something was published. While more follows at once the fence is put off: who is seen asleep
+ * without it is woken all the same, and who just falls asleep is seen behind the fence of the next send()
+ * or commit() without tx_more, or before this lane sleeps itself. */
 static inline via_rc announce(struct ring_link *l)
 {
-	struct ring_tx *tx = &l->tx;
-	via_rc rc = VIA_OK;
+	via_rc rc;
 
-	tx->owed = l->base.tx_more != 0;
-	if (!tx->owed)
-		ring_fence();
-	if (atomic_load_explicit(&tx->control->rx_sleep, memory_order_relaxed) != RING_AWAKE)
-		rc = ring_wake(l, &tx->control->rx_sleep);
-	if (tx->clear < CLEAR_AGAIN * RING_LINE)
-		clear_ahead(tx, CLEAR_AHEAD);
+	if (l->base.tx_more != 0) {
+		l->tx.owed = 1;
+		rc = wake_reader(l);
+	} else {
+		rc = ring_announce(l);
+	}
+	if (l->tx.clear < CLEAR_AGAIN * RING_LINE)
+		clear_ahead(&l->tx, CLEAR_AHEAD);
 	return rc;
 }
 
 /* No records: makes up for a fence that was put off. */
 static via_rc settle(struct ring_link *l)
 {
-	return l->tx.owed && l->base.tx_more == 0 ? announce(l) : VIA_OK;
+	return l->tx.owed != 0 && l->base.tx_more == 0 ? ring_announce(l) : VIA_OK;
 }
 
 /* -- slots ------------------------------------------------------------------------------------- */
@@ -244,5 +263,5 @@ via_rc VIA_CALL ring_shutdown(via_link *base)
 		return rc;
 	tx->shut = 1;
 	atomic_store_explicit(&tx->control->closed, 1, memory_order_release);
-	return announce(l);
+	return ring_announce(l);
 }

@@ -265,6 +265,8 @@ via_rc VIA_CALL ring_arm(via_link *base, uint32_t events, via_waitobj *out)
 	if ((events & VIA_EV_RX) != 0 &&
 	    atomic_load_explicit(&l->rx.control->tx_sleep, memory_order_relaxed) != RING_AWAKE)
 		(void)ring_wake(l, &l->rx.control->tx_sleep);
+	if ((events & VIA_EV_TX) != 0 && l->tx.owed != 0)
+		(void)ring_announce(l); /* or both sides would sleep */
 	rc = rc == VIA_BUSY ? rc : look(l, events);
 	if (rc == VIA_AGAIN)
 		return VIA_OK;
