@@ -275,8 +275,8 @@ static void *item_room(struct job *j, uint64_t *cap)
 /* Some methods have requests that are valid whatever they hold: those cost no call. */
 static int is_valid(const via_codec *codec, const void *req, uint64_t len)
 {
-	uint32_t plain = VIA_HAS(codec, via_codec, plain_len) ? codec->plain_len[VIA_SIDE_REQUEST]
-							      : 0;
+	uint32_t plain =
+		VIA_HAS(codec, via_codec, plain_len) ? codec->plain_len[VIA_SIDE_REQUEST] : 0;
 
 	return (plain != 0 && len >= plain) || codec->check(VIA_SIDE_REQUEST, req, len, NULL) >= 0;
 }

@@ -25,9 +25,8 @@ int hot_stays(struct server_conn *c)
 {
 	struct server_worker *w = c->worker;
 
-	c->spin_ns = c->out_waiting == 0 && c->lingering == 0
-			     ? wait_spin_ns(&c->history, w->budget)
-			     : 0;
+	c->spin_ns =
+		c->out_waiting == 0 && c->lingering == 0 ? wait_spin_ns(&c->history, w->budget) : 0;
 	if (c->spin_ns == 0) {
 		if (c->is_hot != 0)
 			hot_cool(c);
@@ -165,7 +164,8 @@ void hot_spin(struct server_worker *w)
 	while (w->n_hot != 0 && spin_over_hot(w) != 0) {
 		if (is_called(w) || w->n_ready != 0)
 			break;
-		if (++w->turn % POLL_EVERY == 0) { /* a busy conversation must not starve the others */
+		if (++w->turn % POLL_EVERY ==
+		    0) { /* a busy conversation must not starve the others */
 			cool_idle(w);
 			worker_look_at_others(w);
 			worker_run_timers(w);

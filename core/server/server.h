@@ -132,7 +132,7 @@ struct server_worker {
 	via_time next_deadline; /* never later than the earliest deadline of a conn or listener */
 	struct server_conn *hot[MAX_HOT];
 	uint32_t n_hot;
-	uint32_t turn; /* counts hot conns served */
+	uint32_t turn;                           /* counts hot conns served */
 	struct server_conn *ready, **ready_tail; /* to be served before the next sleep */
 	uint32_t n_ready;
 	uint32_t round; /* counts looks at the poller */
@@ -210,7 +210,11 @@ void worker_forget(struct server_conn *c);                          /* out of po
 void worker_adopt_zombie(struct server_conn *c);
 void worker_bury(struct server_conn *c);
 void worker_adopt(struct server_worker *w, struct server_conn *c); /* into the lists of w */
-enum wake { WAKE_LOOKED, WAKE_SLEPT, WAKE_QUICK }; /* QUICK: so soon that nobody asked for the time */
+enum wake {
+	WAKE_LOOKED,
+	WAKE_SLEPT,
+	WAKE_QUICK
+}; /* QUICK: so soon that nobody asked for the time */
 void worker_serve(struct server_conn *c, enum wake how);
 
 void worker_look_at_others(struct server_worker *w); /* at what the poller has, without sleeping */

@@ -44,7 +44,10 @@ uint64_t wait_spin_ns(wait_history *h, uint64_t budget_ns);
 /* True when this process may use one CPU only: look and offer the processor, at most WAIT_OFFERS times,
  * instead of spinning for a time. */
 int wait_alone(void);
-enum { WAIT_OFFERS = 16, WAIT_QUICK_LOOKS = 64 }; /* quick: looks before anybody asks for the time */
+enum {
+	WAIT_OFFERS = 16,
+	WAIT_QUICK_LOOKS = 64
+}; /* quick: looks before anybody asks for the time */
 
 /* Takes one of the places for spinning threads; 0 if there is none. */
 int wait_spin_enter(void);

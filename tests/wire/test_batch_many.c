@@ -157,8 +157,8 @@ Test(wire_batch_many, spans_are_what_single_items_are)
 		for (i = 0; i < count; i++) {
 			const void *item;
 			uint32_t item_len;
-			via_rc one = via_wire_batch_item(payload, len, count, i, &item, &item_len,
-							 NULL);
+			via_rc one =
+				via_wire_batch_item(payload, len, count, i, &item, &item_len, NULL);
 
 			if (one != VIA_OK) {
 				cr_assert_neq(rc, VIA_OK);

@@ -206,7 +206,7 @@ static via_rc furnish(const struct pshm_self *s, int fd, const char *path, const
 via_rc pshm_create(const struct pshm_self *s, const char *path, uint32_t max_request,
 		   uint32_t max_response, struct pshm_map *out)
 {
-	struct layout l;
+	struct layout l = {0};
 	struct stat st;
 	int fd = -1;
 	int err;
