@@ -317,6 +317,24 @@ Test(posixshm_stale, in_doubt_a_region_is_live)
 	rig_close(&r);
 }
 
+/* Killed, but its parent has not asked for its status yet. */
+Test(posixshm_stale, a_zombie_does_not_keep_a_region)
+{
+	rig r;
+	siginfo_t how;
+	pid_t pid;
+
+	open_swept(&r);
+	pid = shm_child();
+	if (pid == 0)
+		_exit(0);
+	cr_assert_eq(waitid(P_PID, (id_t)pid, &how, WEXITED | WNOWAIT), 0);
+	shm_write_region(shm_path(&r, 1), pid, 99);
+	check_gives_way(&r, "zombie");
+	cr_expect_eq(shm_child_ends(pid), 0);
+	rig_close(&r);
+}
+
 /* -- owners that die --------------------------------------------------------------------------- */
 
 /* A server with three sessions is killed. */
@@ -506,6 +524,21 @@ Test(posixshm_stale, a_sweep_that_fails_stops_nobody)
 		check_gives_way(&r, "swept now");
 		rig_close(&r);
 	}
+}
+
+/* The first open() of a sweep is the directory's, the second that of the file. */
+Test(posixshm_stale, a_sweep_leaves_what_may_not_be_opened)
+{
+	rig r;
+
+	rig_open(&r, "posixshm");
+	shm_write_region(shm_path(&r, 9), shm_dead_pid(), 99);
+	shm_deny(&r, "open", 2, EACCES);
+	cr_assert_eq(shm_provision(&r, 1, 64, 64, &r.b), VIA_OK, "%s", rig_detail());
+	rig_check_files(&r, 2);
+	rig_hang_up(&r.b);
+	unlink(shm_path(&r, 9));
+	rig_close(&r);
 }
 
 Test(posixshm_stale, the_directorys_mode_plays_no_part)
