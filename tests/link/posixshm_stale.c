@@ -1,6 +1,7 @@
 /* tests/link/posixshm_stale.c - every row of the stale rule, the sweep, and owners that die. */
 #include "posixshm_rig.h"
 #include <sys/resource.h>
+#include <time.h>
 
 TestSuite(posixshm_stale, .timeout = 60);
 
@@ -268,6 +269,8 @@ Test(posixshm_stale, a_pid_given_to_another_process_does_not_keep_a_region)
 	r.descriptors = rig_descriptors();
 	shm_write_region(shm_path(&r, 1), pid, 99);
 	check_stays(&r, "written while that process lived", "in use");
+	age(shm_path(&r, 1), time(NULL) - 1);
+	check_stays(&r, "written a moment before it started", "in use");
 	age(shm_path(&r, 1), OLD);
 	check_gives_way(&r, "written long before it started");
 	close(keep);
