@@ -424,8 +424,7 @@ Test(posixshm_stale, a_sweep_knows_names_exactly)
 					     "0000000000000001.ipcshm",
 					     "-0000000000000001.ipcshm",
 					     "A-0000000000000001.ipcshm",
-					     "a-\xff\xfe"
-					     "00000000000001.ipcshm",
+					     "a-\377\37600000000000001.ipcshm",
 					     "a-g000000000000001.ipcshm"};
 	enum { N = sizeof others / sizeof others[0] };
 	int32_t dead = shm_dead_pid();
