@@ -242,14 +242,23 @@ static int write_text(const char *file, const char *text)
 	return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 
+/* Root in a user namespace of its own, which may mount. */
+static int become_root(void)
+{
+	char uid[64], gid[64];
+
+	snprintf(uid, sizeof uid, "0 %u 1", (unsigned)geteuid());
+	snprintf(gid, sizeof gid, "0 %u 1", (unsigned)getegid());
+	if (unshare(CLONE_NEWUSER) != 0 || write_text("/proc/self/setgroups", "deny") != 0)
+		return -1;
+	return write_text("/proc/self/uid_map", uid) != 0 ? -1
+							  : write_text("/proc/self/gid_map", gid);
+}
+
 /* 64 KiB of tmpfs at the run directory, for this process only. */
 static int mount_small(rig *r)
 {
-	char map[64];
-
-	snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
-	if (geteuid() != 0 &&
-	    (unshare(CLONE_NEWUSER) != 0 || write_text("/proc/self/uid_map", map) != 0))
+	if (geteuid() != 0 && become_root() != 0)
 		return -1;
 	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 		return -1;

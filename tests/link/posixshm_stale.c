@@ -1,6 +1,7 @@
 /* tests/link/posixshm_stale.c - every row of the stale rule, the sweep, and owners that die. */
 #include "posixshm_rig.h"
 #include <sys/resource.h>
+#include <time.h>
 
 TestSuite(posixshm_stale, .timeout = 60);
 
@@ -268,6 +269,8 @@ Test(posixshm_stale, a_pid_given_to_another_process_does_not_keep_a_region)
 	r.descriptors = rig_descriptors();
 	shm_write_region(shm_path(&r, 1), pid, 99);
 	check_stays(&r, "written while that process lived", "in use");
+	age(shm_path(&r, 1), time(NULL) - 1);
+	check_stays(&r, "written a moment before it started", "in use");
 	age(shm_path(&r, 1), OLD);
 	check_gives_way(&r, "written long before it started");
 	close(keep);
@@ -313,6 +316,24 @@ Test(posixshm_stale, in_doubt_a_region_is_live)
 	unlink(shm_path(&r, 1));
 	close(keep);
 	r.descriptors--;
+	cr_expect_eq(shm_child_ends(pid), 0);
+	rig_close(&r);
+}
+
+/* Killed, but its parent has not asked for its status yet. */
+Test(posixshm_stale, a_zombie_does_not_keep_a_region)
+{
+	rig r;
+	siginfo_t how;
+	pid_t pid;
+
+	open_swept(&r);
+	pid = shm_child();
+	if (pid == 0)
+		_exit(0);
+	cr_assert_eq(waitid(P_PID, (id_t)pid, &how, WEXITED | WNOWAIT), 0);
+	shm_write_region(shm_path(&r, 1), pid, 99);
+	check_gives_way(&r, "zombie");
 	cr_expect_eq(shm_child_ends(pid), 0);
 	rig_close(&r);
 }
@@ -403,8 +424,7 @@ Test(posixshm_stale, a_sweep_knows_names_exactly)
 					     "0000000000000001.ipcshm",
 					     "-0000000000000001.ipcshm",
 					     "A-0000000000000001.ipcshm",
-					     "a-\xff\xfe"
-					     "00000000000001.ipcshm",
+					     "a-\377\37600000000000001.ipcshm",
 					     "a-g000000000000001.ipcshm"};
 	enum { N = sizeof others / sizeof others[0] };
 	int32_t dead = shm_dead_pid();
@@ -506,6 +526,21 @@ Test(posixshm_stale, a_sweep_that_fails_stops_nobody)
 		check_gives_way(&r, "swept now");
 		rig_close(&r);
 	}
+}
+
+/* The first open() of a sweep is the directory's, the second that of the file. */
+Test(posixshm_stale, a_sweep_leaves_what_may_not_be_opened)
+{
+	rig r;
+
+	rig_open(&r, "posixshm");
+	shm_write_region(shm_path(&r, 9), shm_dead_pid(), 99);
+	shm_deny(&r, "open", 2, EACCES);
+	cr_assert_eq(shm_provision(&r, 1, 64, 64, &r.b), VIA_OK, "%s", rig_detail());
+	rig_check_files(&r, 2);
+	rig_hang_up(&r.b);
+	unlink(shm_path(&r, 9));
+	rig_close(&r);
 }
 
 Test(posixshm_stale, the_directorys_mode_plays_no_part)

@@ -114,11 +114,12 @@ static via_rc tx_ready(const struct pshm_link *l)
 static via_rc publish(struct pshm_link *l, uint32_t len)
 {
 	struct pshm_area *a = &l->tx;
+	uint64_t sent = atomic_load_explicit(&l->sent, memory_order_relaxed);
 	int err;
 
 	l->tx_seq++;
 	/* Before the peer can answer, for may_come(). */
-	atomic_fetch_add_explicit(&l->sent, 1, memory_order_relaxed);
+	atomic_store_explicit(&l->sent, sent + 1, memory_order_relaxed);
 	atomic_store_explicit(a->len, len, memory_order_release);
 	atomic_store_explicit(a->seq, l->tx_seq, memory_order_release);
 	atomic_fetch_add_explicit(a->signal, 1, memory_order_release);

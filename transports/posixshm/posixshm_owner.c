@@ -9,7 +9,7 @@
  *  - did that process start clearly after the region was last written? Then it cannot have made it.
  *    A wall clock that was set in between can mislead here, hence
  *  - does it map a file of that name? The owner of a live region does.
- * What cannot be read counts as yes.
+ * What cannot be read counts as yes. A zombie is as dead as one whose parent has asked for its status.
  *
  * A server in another pid namespace looks dead when nobody has its number here, as it does to
  * netipc. Both can only meet when they serve the same name in the same directory, which the baseline
@@ -45,33 +45,44 @@ static ssize_t read_some(const struct pshm_self *s, int fd, char *buf, size_t ca
 	return pshm_deny(s, "read") != 0 ? -1 : read(fd, buf, cap);
 }
 
-/* Field 22 of /proc/PID/stat: clock ticks since boot. The second field may hold blanks and brackets,
- * so counting starts behind its last bracket. 1 when found. */
-static int start_ticks(const char *text, uint64_t *out)
+struct life {
+	char state;
+	uint64_t threads, start_ticks; /* since boot */
+};
+
+/* Fields 3, 20 and 22 of /proc/PID/stat. The second may hold blanks and brackets, so counting starts
+ * behind its last bracket. 1 when they were found. */
+static int parse_stat(const char *text, struct life *out)
 {
 	const char *p = strrchr(text, ')');
-	char *end;
+	uint64_t value = 0;
 	int field;
 
-	if (p == NULL)
+	if (p == NULL || p[1] != ' ')
 		return 0;
-	for (field = 2; field < 22; field++) {
+	out->state = p[2];
+	for (field = 3; field <= 22; field++) {
+		char *end;
+
 		p = strchr(p + 1, ' ');
 		if (p == NULL)
 			return 0;
+		if (field != 20 && field != 22)
+			continue;
+		errno = 0;
+		value = strtoull(p + 1, &end, 10);
+		if (errno != 0 || end == p + 1 || *end != ' ')
+			return 0;
+		if (field == 20)
+			out->threads = value;
 	}
-	errno = 0;
-	*out = strtoull(p + 1, &end, 10);
-	return errno == 0 && end != p + 1 && *end == ' ';
+	out->start_ticks = value;
+	return 1;
 }
 
-/* When the process started, on the wall clock as it is now; 0 when that cannot be told. */
-static uint64_t started_ns(const struct pshm_self *s, int32_t pid)
+static int read_stat(const struct pshm_self *s, int32_t pid, struct life *out)
 {
-	struct timespec boot, wall;
 	char text[1024];
-	uint64_t ticks, up, now;
-	long hz = sysconf(_SC_CLK_TCK);
 	int fd = open_proc(s, pid, "stat");
 	ssize_t n;
 
@@ -79,17 +90,27 @@ static uint64_t started_ns(const struct pshm_self *s, int32_t pid)
 		return 0;
 	n = read_some(s, fd, text, sizeof text - 1);
 	close(fd);
-	if (n <= 0 || hz <= 0)
+	if (n <= 0)
 		return 0;
 	text[n] = '\0';
-	if (!start_ticks(text, &ticks) || ticks > UINT64_MAX / 1000000000u ||
+	return parse_stat(text, out);
+}
+
+/* When that was, on the wall clock as it is now; 0 when it cannot be told. */
+static uint64_t wall_of(uint64_t ticks)
+{
+	struct timespec boot, wall;
+	uint64_t up, now, at;
+	long hz = sysconf(_SC_CLK_TCK);
+
+	if (hz <= 0 || ticks > UINT64_MAX / 1000000000u ||
 	    clock_gettime(CLOCK_BOOTTIME, &boot) != 0 ||
 	    clock_gettime(CLOCK_REALTIME, &wall) != 0 || wall.tv_sec < 0)
 		return 0;
 	up = (uint64_t)boot.tv_sec * 1000000000u + (uint64_t)boot.tv_nsec;
 	now = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
-	ticks = ticks * 1000000000u / (uint64_t)hz;
-	return ticks > up || up - ticks > now ? 0 : now - (up - ticks);
+	at = ticks * 1000000000u / (uint64_t)hz;
+	return at > up || up - at > now ? 0 : now - (up - at);
 }
 
 /* Whether /proc/PID/maps has a file of that name; 1 in doubt. The text is searched as it comes, with
@@ -122,8 +143,9 @@ static int maps_file(const struct pshm_self *s, int32_t pid, const char *name)
 
 int pshm_owner_lives(const struct pshm_self *s, int32_t pid, uint64_t written_ns, const char *name)
 {
-	int err;
+	struct life life;
 	uint64_t started;
+	int err;
 
 	if (pid <= 0) /* kill() would take these for groups */
 		return 0;
@@ -134,7 +156,11 @@ int pshm_owner_lives(const struct pshm_self *s, int32_t pid, uint64_t written_ns
 		return 0;
 	if (err != 0 && err != EPERM)
 		return 1;
-	started = started_ns(s, pid);
+	if (!read_stat(s, pid, &life))
+		return 1;
+	if ((life.state == 'Z' || life.state == 'X') && life.threads <= 1)
+		return 0; /* dead, but its parent has not asked yet */
+	started = wall_of(life.start_ticks);
 	if (started == 0 || written_ns > started || started - written_ns < CLEARLY_NS)
 		return 1;
 	return maps_file(s, pid, name);

@@ -62,7 +62,7 @@ static void map_set(struct pshm_map *m, void *at, const struct layout *l, const 
 static via_rc map_file(const struct pshm_self *s, int fd, uint64_t size, const char *path,
 		       void **out)
 {
-	int err = pshm_deny(s, "mmap");
+	int err = size > SIZE_MAX / 2 ? ENOMEM : pshm_deny(s, "mmap");
 	void *at = MAP_FAILED;
 
 	if (err == 0) {
@@ -100,8 +100,7 @@ static via_rc plan(const struct pshm_self *s, uint32_t max_request, uint32_t max
 				  "region: expected records of at least 1 byte, found %" PRIu32
 				  " and %" PRIu32,
 				  max_request, max_response);
-	if (PSHM_HEADER + request + response > UINT32_MAX ||
-	    PSHM_HEADER + request + response > SIZE_MAX / 2)
+	if (PSHM_HEADER + request + response > UINT32_MAX)
 		return pshm_failf(s, VIA_LIMIT, 0,
 				  "region: records of %" PRIu32 " and %" PRIu32
 				  " bytes do not fit the offsets of the header",

@@ -122,13 +122,18 @@ static int judge_file(const struct pshm_self *s, int fd, const char *path, const
 }
 
 /* What is at a path that cannot be opened: the table calls it junk, unless only the descriptors have
- * run out, or something else that has nothing to do with the file. *st is then that of the name. */
-static int judge_closed(const struct pshm_self *s, int err, const char *path, struct stat *st)
+ * run out, or something else that has nothing to do with the file. *st is then that of the name.
+ * Another user's file may be alive for all we know: it only has to go when its name is needed. */
+static int judge_closed(const struct pshm_self *s, int err, const char *path, int is_needed,
+			struct stat *st)
 {
 	switch (err) {
-	case ELOOP:
 	case EACCES:
 	case EPERM:
+		if (!is_needed)
+			return UNKNOWN;
+		/* fall through */
+	case ELOOP:
 	case ENXIO:
 	case ENODEV:
 	case EISDIR:
@@ -153,7 +158,7 @@ static via_rc act_on(const struct pshm_self *s, const char *path, int err, int v
 			  verdict == DEAD ? "left by a dead server" : "not a region");
 }
 
-via_rc pshm_clear(const struct pshm_self *s, const char *path)
+static via_rc clear(const struct pshm_self *s, const char *path, int is_needed)
 {
 	int verdict = UNKNOWN;
 	struct stat st;
@@ -168,7 +173,7 @@ via_rc pshm_clear(const struct pshm_self *s, const char *path)
 	if (err == ENOENT)
 		return VIA_OK;
 	if (err != 0) {
-		verdict = judge_closed(s, err, path, &st);
+		verdict = judge_closed(s, err, path, is_needed, &st);
 		return act_on(s, path, err, verdict, &st);
 	}
 	err = pshm_deny(s, "fstat");
@@ -180,6 +185,11 @@ via_rc pshm_clear(const struct pshm_self *s, const char *path)
 	rc = act_on(s, path, err, verdict, &st);
 	close(fd);
 	return rc;
+}
+
+via_rc pshm_clear(const struct pshm_self *s, const char *path)
+{
+	return clear(s, path, 1);
 }
 
 /* -- all of a service -------------------------------------------------------------------------- */
@@ -208,7 +218,7 @@ static void sweep_entries(const struct pshm_self *s, const char *entries, size_t
 		if (!is_region_of(entry + ENTRY_NAME, prefix, prefix_len))
 			continue;
 		memcpy(name, entry + ENTRY_NAME, strlen(entry + ENTRY_NAME) + 1);
-		(void)pshm_clear(s, path); /* what stays is in use, or not ours to judge */
+		(void)clear(s, path, 0); /* what stays is in use, or not ours to judge */
 		name[prefix_len] = '\0';
 	}
 }
