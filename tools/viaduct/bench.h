@@ -27,6 +27,7 @@
 #define BENCH_PATIENCE_MS 10000u
 #define BENCH_SAMPLE 64u       /* of fast calls one in so many is timed */
 #define BENCH_FAST_NS 2000u    /* calls up to this are fast */
+#define BENCH_UNLIMITED UINT64_MAX /* operations of a phase */
 #define BENCH_METHOD 1u        /* increment: the request of every scenario but snapshot */
 #define BENCH_MIN_BYTES 64u
 #define BENCH_MAX_BYTES 16777216u
@@ -140,7 +141,7 @@ int bench_host_stop(bench_host *h);
 
 typedef struct bench_phase {
 	via_time start, end;
-	uint64_t max_ops; /* 0: no limit */
+	uint64_t max_ops;
 	uint64_t ops, units, verified;
 	uint64_t untimed_ns; /* spent in prepare */
 	uint32_t stride;

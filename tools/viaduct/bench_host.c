@@ -94,16 +94,21 @@ static int start_here(bench_host *h)
 	return fail(h, "server", "it does not start");
 }
 
+static int is_served_here(const bench_host *h)
+{
+	return h->row->is_local && h->row->scenario->link != BENCH_NONE;
+}
+
 static int open_both(bench_host *h)
 {
 	if (bench_open_registry(h->setup, h->row, &h->registry) != CLI_OK)
 		return fail(h, "module registry", "it does not open");
-	return !h->row->is_local || start_here(h);
+	return !is_served_here(h) || start_here(h);
 }
 
 static void close_both(bench_host *h)
 {
-	if (h->row->is_local)
+	if (is_served_here(h))
 		bench_server_close(&h->local);
 	if (h->registry != NULL)
 		(void)via_registry_close(h->registry);

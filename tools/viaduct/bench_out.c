@@ -288,17 +288,14 @@ int bench_out_row(bench_out *o, const bench_row *row, const bench_result *r)
 
 int bench_out_end(bench_out *o)
 {
-	buf dropped = {0};
-
 	if (o->form == BENCH_JSON) {
 		json_close(&o->json, ']');
 		buf_char(&o->text, '\n');
 	}
-	if (o->form == BENCH_TEXT && o->n_rows > 1) {
+	if (o->form == BENCH_TEXT)
 		table_end(&o->table, &o->text);
-	} else {
-		table_end(&o->table, &dropped);
-		buf_free(&dropped);
-	}
-	return o->n_rows != 0 ? write_now(&o->text) : (buf_free(&o->text), CLI_OK);
+	if (o->form == BENCH_TEXT ? o->n_rows > 1 : o->n_rows != 0)
+		return write_now(&o->text);
+	buf_free(&o->text); /* nothing was measured, or nothing to sum up */
+	return CLI_OK;
 }

@@ -306,5 +306,5 @@ int bench_pipe_run(bench_run *b)
 	}
 	if (b->row->scenario->has_batches)
 		b->phase.units = b->phase.verified;
-	return b->row->rate == 0 || b->phase.max_ops != 0 || bench_pace(b->phase.end);
+	return b->row->rate == 0 || b->phase.max_ops != BENCH_UNLIMITED || bench_pace(b->phase.end);
 }

@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,7 +188,7 @@ static int run_paced(bench_run *b)
 		if (stopped(b))
 			return 1;
 	}
-	return p->max_ops != 0 || bench_pace(p->end);
+	return p->max_ops != BENCH_UNLIMITED || bench_pace(p->end);
 }
 
 static int run_phase(bench_run *b, uint64_t ns, uint64_t max_ops, uint32_t stride)
@@ -245,7 +246,7 @@ static int measure(bench_run *b, uint32_t stride)
 		return 0;
 	client_before = client_cpu(b);
 	bench_watch_row(b->row, via_now());
-	if (!run_phase(b, b->row->ns, 0, stride))
+	if (!run_phase(b, b->row->ns, BENCH_UNLIMITED, stride))
 		return 0;
 	r->span_ns = via_now() - b->phase.start - b->phase.untimed_ns;
 	bench_watch_row(NULL, 0);
@@ -275,7 +276,7 @@ static int run(bench_run *b)
 	if (what->open != NULL && !what->open(b))
 		return 0;
 	if (!run_phase(b, BENCH_PATIENCE_NS, 1, 1) || !pin(b) ||
-	    !run_phase(b, b->row->warmup_ns, 0, 1))
+	    !run_phase(b, b->row->warmup_ns, BENCH_UNLIMITED, 1))
 		return 0;
 	if (b->row->rate == 0 && what->prepare == NULL &&
 	    (via_now() - b->phase.start) / b->phase.ops <= BENCH_FAST_NS)
@@ -302,6 +303,7 @@ int bench_row_run(const bench_setup *setup, const bench_row *row, bench_result *
 	bench_host host;
 	int is_good, is_told;
 
+	memset(out, 0, offsetof(bench_result, times)); /* every phase resets the times */
 	b.host = &host;
 	b.ep = (via_endpoint){.struct_size = sizeof b.ep,
 			      .service = row->scenario->service,
