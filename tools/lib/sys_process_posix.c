@@ -101,7 +101,8 @@ int sys_child_tell(sys_child *c, const char *line)
 	ssize_t n;
 
 	do
-		n = write((int)c->to, line, len); /* a line is far below what a pipe takes at once */
+		n = write((int)c->to, line,
+			  len); /* a line is far below what a pipe takes at once */
 	while (n < 0 && errno == EINTR);
 	return n == (ssize_t)len;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS 1   /* between two looks into a pipe */
+#define LOOK_MS 1    /* between two looks into a pipe */
 #define COMMAND 8192 /* longest command line */
 
 static int failed(const char *what, DWORD error, char *why)
@@ -238,7 +238,8 @@ int sys_temp_remove(const char *path, char *why)
 	h = FindFirstFileW(name, &found);
 	if (h != INVALID_HANDLE_VALUE) {
 		do {
-			if (wcscmp(found.cFileName, L".") == 0 || wcscmp(found.cFileName, L"..") == 0)
+			if (wcscmp(found.cFileName, L".") == 0 ||
+			    wcscmp(found.cFileName, L"..") == 0)
 				continue;
 			(void)_snwprintf(name, 2 * SYS_PATH, L"%ls\\%ls", dir, found.cFileName);
 			(void)DeleteFileW(name);

@@ -47,28 +47,29 @@ enum {
 	O_HELP
 };
 
-static const opt options[] =
-	{{"scenario", 0, "NAME", "what to measure, again for more; else ping-pong, pipeline, batch"},
-	 {"transport", 0, "NAME", "as an operand: uds, ring, 'uds>ring'; else the best baseline"},
-	 {"depth", 0, "N", "messages under way in pipeline and pipeline-batch, 1..64; else 16"},
-	 {"items", 0, "N", "in a batch or a snapshot: 1..1000, or a range A..B of a batch, drawn anew\n"
-			   "                        for each; else 2..1000, and 16 in a snapshot"},
-	 {"bytes", 0, "N", "of a payload, 64..16777216, K and M allowed, again for more; else 1M"},
-	 {"rate", 0, "N", "operations per second, again for more; else max"},
-	 {"seconds", 0, "S", "how long each is measured; else 2"},
-	 {"warmup", 0, "S", "how long each runs before that; else a quarter of it, at most 0.5"},
-	 {"policy", 0, "NAME", "of waiting, both sides: balanced, latency, frugal; else balanced"},
-	 {"pin", 0, NULL, "the client's thread on one processor, the server's threads on another"},
-	 {"one-cpu", 0, NULL, "everything on one processor, before the library starts"},
-	 {"csv", 0, NULL, "one line for each, and one above that says what is what"},
-	 {"json", 0, NULL, "the same as an array of objects"},
-	 {"server-program", 0, "FILE", "another build of this program for the server's side"},
-	 {"server-module-path", 0, "DIRS", "where that one's modules are"},
-	 {"module-path", 0, "DIRS", "where modules are, instead of the usual place"},
-	 {"verbose", 'v', NULL, "log what the library does to standard error"},
-	 {"serve", 0, "DIR", "the server's side; it is started by this program itself"},
-	 {"help", 'h', NULL, "this text"},
-	 {NULL, 0, NULL, NULL}};
+static const opt options[] = {
+	{"scenario", 0, "NAME", "what to measure, again for more; else ping-pong, pipeline, batch"},
+	{"transport", 0, "NAME", "as an operand: uds, ring, 'uds>ring'; else the best baseline"},
+	{"depth", 0, "N", "messages under way in pipeline and pipeline-batch, 1..64; else 16"},
+	{"items", 0, "N",
+	 "in a batch or a snapshot: 1..1000, or a range A..B of a batch, drawn anew\n"
+	 "                        for each; else 2..1000, and 16 in a snapshot"},
+	{"bytes", 0, "N", "of a payload, 64..16777216, K and M allowed, again for more; else 1M"},
+	{"rate", 0, "N", "operations per second, again for more; else max"},
+	{"seconds", 0, "S", "how long each is measured; else 2"},
+	{"warmup", 0, "S", "how long each runs before that; else a quarter of it, at most 0.5"},
+	{"policy", 0, "NAME", "of waiting, both sides: balanced, latency, frugal; else balanced"},
+	{"pin", 0, NULL, "the client's thread on one processor, the server's threads on another"},
+	{"one-cpu", 0, NULL, "everything on one processor, before the library starts"},
+	{"csv", 0, NULL, "one line for each, and one above that says what is what"},
+	{"json", 0, NULL, "the same as an array of objects"},
+	{"server-program", 0, "FILE", "another build of this program for the server's side"},
+	{"server-module-path", 0, "DIRS", "where that one's modules are"},
+	{"module-path", 0, "DIRS", "where modules are, instead of the usual place"},
+	{"verbose", 'v', NULL, "log what the library does to standard error"},
+	{"serve", 0, "DIR", "the server's side; it is started by this program itself"},
+	{"help", 'h', NULL, "this text"},
+	{NULL, 0, NULL, NULL}};
 
 static const char about[] =
 	"Measures the way of calls through client, session, transport, server and service and\n"
@@ -109,7 +110,8 @@ static int add_scenario(bench *b, const char *value)
 		return cli_fail(CLI_USAGE, "--scenario: unknown '%s'; did you mean '%s'?", value,
 				near);
 	return cli_fail(CLI_USAGE,
-			"--scenario: unknown '%s'; viaduct bench --help lists the scenarios", value);
+			"--scenario: unknown '%s'; viaduct bench --help lists the scenarios",
+			value);
 }
 
 static int add_transport(bench *b, const char *value)
@@ -155,7 +157,8 @@ static int take_items(bench *b, const char *value)
 		       (int)(dots != NULL && dots - value < 15 ? dots - value : 15), value);
 	if (!text_u64(first, &low) || !text_u64(dots != NULL ? dots + 2 : first, &high) ||
 	    low == 0 || low > high || high > BENCH_MAX_ITEMS)
-		return cli_fail(CLI_USAGE, "--items: expected 1..%u, or a range like 2..%u, found '%s'",
+		return cli_fail(CLI_USAGE,
+				"--items: expected 1..%u, or a range like 2..%u, found '%s'",
 				BENCH_MAX_ITEMS, BENCH_MAX_ITEMS, value);
 	b->min_items = (uint32_t)low;
 	b->max_items = (uint32_t)high;
@@ -167,7 +170,8 @@ static int take_seconds(const char *name, const char *value, double min, uint64_
 	double v;
 
 	if (!text_f64(value, &v) || !(v >= min && v <= 86400))
-		return cli_fail(CLI_USAGE, "--%s: expected %g..86400, found '%s'", name, min, value);
+		return cli_fail(CLI_USAGE, "--%s: expected %g..86400, found '%s'", name, min,
+				value);
 	*ns = (uint64_t)(v * 1e9);
 	return CLI_OK;
 }
@@ -308,7 +312,8 @@ static int help(void)
 	buf_text(&text, about);
 	buf_text(&text, "\nScenarios:\n");
 	for (i = 0; bench_scenarios[i].name != NULL; i++)
-		buf_printf(&text, "  %-15s %s\n", bench_scenarios[i].name, bench_scenarios[i].about);
+		buf_printf(&text, "  %-15s %s\n", bench_scenarios[i].name,
+			   bench_scenarios[i].about);
 	status = print_help("viaduct bench [OPTION...] [TRANSPORT...]", buf_string(&text), options);
 	buf_free(&text);
 	return status;

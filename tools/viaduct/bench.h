@@ -25,10 +25,10 @@
 
 #define BENCH_PATIENCE_NS 10000000000ull /* without any answer */
 #define BENCH_PATIENCE_MS 10000u
-#define BENCH_SAMPLE 64u       /* of fast calls one in so many is timed */
-#define BENCH_FAST_NS 2000u    /* calls up to this are fast */
+#define BENCH_SAMPLE 64u           /* of fast calls one in so many is timed */
+#define BENCH_FAST_NS 2000u        /* calls up to this are fast */
 #define BENCH_UNLIMITED UINT64_MAX /* operations of a phase */
-#define BENCH_METHOD 1u        /* increment: the request of every scenario but snapshot */
+#define BENCH_METHOD 1u            /* increment: the request of every scenario but snapshot */
 #define BENCH_MIN_BYTES 64u
 #define BENCH_MAX_BYTES 16777216u
 #define BENCH_MAX_DEPTH 64u
@@ -188,8 +188,8 @@ int bench_pipe_run(bench_run *b);
 
 /* -- bench_watch.c --------------------------------------------------------------------------- */
 
-extern atomic_int bench_stop;               /* told to stop */
-extern _Atomic uint64_t bench_ops_so_far;   /* of the phase under way, for the live line */
+extern atomic_int bench_stop;             /* told to stop */
+extern _Atomic uint64_t bench_ops_so_far; /* of the phase under way, for the live line */
 
 /* Starts the thread. is_live: shows progress on the terminal. */
 int bench_watch_start(int is_live);

@@ -326,6 +326,6 @@ int bench_row_run(const bench_setup *setup, const bench_row *row, bench_result *
 	if (is_good)
 		return CLI_OK;
 	is_told = host.why[0] == '\0' || strstr(b.why, host.why) != NULL;
-	return cli_fail(CLI_FAILED, "%s over %s: %s%s%s", row->scenario->name, row->transport, b.why,
-			is_told ? "" : "; ", is_told ? "" : host.why);
+	return cli_fail(CLI_FAILED, "%s over %s: %s%s%s", row->scenario->name, row->transport,
+			b.why, is_told ? "" : "; ", is_told ? "" : host.why);
 }

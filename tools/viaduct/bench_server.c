@@ -171,7 +171,8 @@ static int look_at(void *arg, const via_file_info *f)
 	choice *c = arg;
 	uint32_t i;
 
-	for (i = 0; i < f->n_provided && (f->state == VIA_FILE_FOUND || f->state == VIA_FILE_LOADED);
+	for (i = 0;
+	     i < f->n_provided && (f->state == VIA_FILE_FOUND || f->state == VIA_FILE_LOADED);
 	     i++) {
 		const via_provided *p = &f->provided[i];
 
@@ -181,7 +182,8 @@ static int look_at(void *arg, const via_file_info *f)
 			continue;
 		c->score = p->score;
 		c->is_builtin = f->path[0] == '(';
-		(void)snprintf(c->name, sizeof c->name, "%.*s", (int)strcspn(p->name, ","), p->name);
+		(void)snprintf(c->name, sizeof c->name, "%.*s", (int)strcspn(p->name, ","),
+			       p->name);
 	}
 	return 0;
 }
@@ -221,8 +223,9 @@ static int look_up(via_registry *r, const char *word, const char *end, via_provi
 	memset(out, 0, sizeof *out);
 	out->struct_size = sizeof *out;
 	if (len == 0 || len >= sizeof name)
-		return cli_fail(CLI_USAGE, "--transport: expected names with '+' and '>' between, "
-					   "found '%s'",
+		return cli_fail(CLI_USAGE,
+				"--transport: expected names with '+' and '>' between, "
+				"found '%s'",
 				text_shown(shown, sizeof shown, word, strlen(word)));
 	memcpy(name, word, len);
 	name[len] = '\0';
@@ -268,8 +271,8 @@ int bench_resolve(via_registry *r, const char *text, bench_row *row, char *name,
 	row->transport = name;
 	end = name + strcspn(name, ">");
 	text = last_word(name, end);
-	row->is_local = (size_t)(end - text) == strlen(LOCAL) &&
-			memcmp(text, LOCAL, strlen(LOCAL)) == 0;
+	row->is_local =
+		(size_t)(end - text) == strlen(LOCAL) && memcmp(text, LOCAL, strlen(LOCAL)) == 0;
 	return CLI_OK;
 }
 
@@ -389,11 +392,15 @@ static int obey(bench_server *s, const bench_setup *setup, const bench_row *row,
 
 int bench_serve(const bench_setup *setup, const bench_row *row, const char *run_dir)
 {
-	char line[SYS_LINE], build[64];
+	char line[SYS_LINE], build[64], why[SYS_WHY];
 	bench_server s = {0};
 	sys_child client;
-	int status = open_all(&s, setup, row, run_dir), heard = 1;
+	sys_dir dir;
+	int status, heard = 1;
 
+	if (!sys_dir_open(run_dir, 0700, &dir, why))
+		return cli_fail(CLI_FAILED, "run directory %s: %s", run_dir, why);
+	status = open_all(&s, setup, row, run_dir);
 	sys_child_self(&client);
 	if (status == CLI_OK) {
 		bench_build(s.registry, row->transport, build, sizeof build);
@@ -405,5 +412,7 @@ int bench_serve(const bench_setup *setup, const bench_row *row, const char *run_
 			status = obey(&s, setup, row, line, run_dir);
 	}
 	close_all(&s);
+	dir.is_made = 1; /* for whoever started this and may be gone: removes it if it is empty */
+	sys_dir_close(&dir);
 	return status;
 }
