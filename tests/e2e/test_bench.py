@@ -175,6 +175,8 @@ class Bench(unittest.TestCase):
             self.assertEqual((out, err.count("\n")), ("", 1), (args, err))
         out, err = self.finish(self.start("nosuch"), 6)
         self.assertIn("nosuch", err)
+        out, err = self.finish(self.start("--module-path", str(self.tmp)), 6)
+        self.assertIn("no baseline was found", err)
 
     def running(self, *args):
         """A bench that measures, and its server's process id: both have used some processor time."""

@@ -417,26 +417,36 @@ static int prepare_cpus(const bench *b)
 	return CLI_OK;
 }
 
-static int run(bench *b)
+static int run_all(bench *b, via_registry *r)
 {
-	via_registry *r;
 	char best[64];
 	uint32_t i;
-	int status = open_registry(b->setup.module_path, 0, &r);
+	int status = CLI_OK, written;
 
-	if (status != CLI_OK)
-		return status;
 	if (b->n_transports == 0) {
 		status = bench_best(r, best, sizeof best);
 		b->transports[b->n_transports++] = best;
 	}
 	if (status == CLI_OK)
 		status = bench_out_begin(&b->out, b->form);
+	if (status != CLI_OK)
+		return status;
 	for (i = 0; status == CLI_OK && i < b->n_transports; i++)
 		status = run_transport(b, r, b->transports[i]);
-	i = (uint32_t)bench_out_end(&b->out);
+	written = bench_out_end(&b->out);
+	return status == CLI_OK ? written : status;
+}
+
+static int run(bench *b)
+{
+	via_registry *r;
+	int status = open_registry(b->setup.module_path, 0, &r);
+
+	if (status != CLI_OK)
+		return status;
+	status = run_all(b, r);
 	(void)via_registry_close(r);
-	return status == CLI_OK ? (int)i : status;
+	return status;
 }
 
 static int serve(bench *b)

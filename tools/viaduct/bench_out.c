@@ -260,8 +260,10 @@ int bench_out_begin(bench_out *o, uint32_t form)
 		buf_text(&o->text, csv_head);
 		return write_now(&o->text);
 	}
-	if (form == BENCH_JSON)
+	if (form == BENCH_JSON) {
 		json_open(&o->json, '[');
+		return CLI_OK;
+	}
 	table_begin(&o->table, 5);
 	for (i = 0; i < 5; i++) {
 		table_text(&o->table, heads[i][0] != '\0' ? heads[i] : " ");
