@@ -46,8 +46,8 @@ Test(process, lines_go_both_ways)
 
 Test(process, arguments_arrive_as_they_are)
 {
-	static const char *const odd[] = {"", "a b", "say \"no\"", "back\\slash\\", "\\\"",
-					  "\xc3\xa4", NULL};
+	static const char *const odd[] = {"",     "a b",      "say \"no\"", "back\\slash\\",
+					  "\\\"", "\xc3\xa4", NULL};
 	size_t i;
 
 	start(odd);

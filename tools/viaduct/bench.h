@@ -144,6 +144,7 @@ typedef struct bench_phase {
 	uint64_t max_ops;
 	uint64_t ops, units, verified;
 	uint64_t untimed_ns; /* spent in prepare */
+	via_time patience; /* an answer must be there by then; put off at every look at the clock */
 	uint32_t stride;
 } bench_phase;
 

@@ -17,7 +17,7 @@ static int call(bench_run *b, uint16_t method, const void *payload, uint32_t len
 				     .item_count = 1,
 				     .payload = payload,
 				     .payload_len = len};
-	via_rc rc = via_client_call(b->client, &request, 0, reply);
+	via_rc rc = via_client_call(b->client, &request, b->phase.patience, reply);
 
 	return rc == VIA_OK || bench_fail_rc(b, rc, "a call");
 }

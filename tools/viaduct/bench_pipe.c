@@ -25,7 +25,6 @@ struct pipe {
 	int is_full;                       /* the link took no more */
 	int is_ending;                     /* nothing more is sent in this phase */
 	uint64_t next_id, next_value;
-	via_time patience; /* without any answer until then: failed */
 	uint8_t *payloads;
 	place places[BENCH_MAX_DEPTH];
 	uint64_t numbers[BENCH_MAX_ITEMS]; /* of the batch that is encoded */
@@ -220,7 +219,7 @@ static void finish(bench_run *b, place *at)
 		return;
 	now = via_now();
 	hist_record(&b->result->times, now - at->start);
-	p->patience = now + BENCH_PATIENCE_NS;
+	phase->patience = now + BENCH_PATIENCE_NS;
 	atomic_store_explicit(&bench_ops_so_far, phase->ops, memory_order_relaxed);
 	if (now >= phase->end || atomic_load_explicit(&bench_stop, memory_order_relaxed) != 0)
 		p->is_ending = 1;
@@ -285,7 +284,7 @@ static int wait_more(bench_run *b, via_time next)
 {
 	struct pipe *p = b->pipe;
 	const int is_blocked = p->is_pending || p->is_full;
-	via_time until = p->patience;
+	via_time until = b->phase.patience;
 	via_rc rc;
 
 	if (p->n_under_way == 0 && !is_blocked)
@@ -307,7 +306,6 @@ int bench_pipe_run(bench_run *b)
 	int taken;
 
 	p->is_ending = 0;
-	p->patience = via_now() + BENCH_PATIENCE_NS;
 	for (;;) {
 		if (!fill(b, &n_sent, &next))
 			return 0;

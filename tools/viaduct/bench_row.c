@@ -138,6 +138,7 @@ static int run_prepared(bench_run *b)
 		if (!what->prepare(b))
 			return 0;
 		start = via_now();
+		p->patience = start + BENCH_PATIENCE_NS;
 		if (!what->op(b))
 			return 0;
 		end = via_now();
@@ -158,6 +159,7 @@ static int run_unpaced(bench_run *b)
 
 	do {
 		start = p->stride == 1 ? end : via_now();
+		p->patience = start + BENCH_PATIENCE_NS;
 		if (!op(b))
 			return 0;
 		end = via_now();
@@ -184,6 +186,7 @@ static int run_paced(bench_run *b)
 			return 0;
 		now = via_now();
 		p->ops++;
+		p->patience = now + 2 * BENCH_PATIENCE_NS; /* what is due next may be due late */
 		hist_record(&b->result->times, now - due);
 		if (stopped(b))
 			return 1;
@@ -201,6 +204,7 @@ static int run_phase(bench_run *b, uint64_t ns, uint64_t max_ops, uint32_t strid
 	b->phase.max_ops = max_ops;
 	b->phase.start = via_now();
 	b->phase.end = b->phase.start + ns;
+	b->phase.patience = b->phase.start + BENCH_PATIENCE_NS;
 	if (what->op == NULL)
 		return bench_pipe_run(b);
 	if (what->prepare != NULL)
