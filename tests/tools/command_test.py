@@ -128,7 +128,7 @@ class Case(unittest.TestCase):
 # -- command line ----------------------------------------------------------------------------------------
 
 class Usage(Case):
-    COMMANDS = ("call", "serve", "modules", "decode", "encode", "version")
+    COMMANDS = ("call", "serve", "bench", "modules", "decode", "encode", "version")
 
     def test_help_is_everywhere(self):
         for args in [("--help",), ("-h",), ("help",)] + [(c, "--help") for c in self.COMMANDS]:

@@ -42,6 +42,10 @@ enum { SYS_STOP = 1, SYS_REPORT = 2 };
 int sys_signals_take(char *why);
 /* Sleeps until one of them comes: SYS_STOP or SYS_REPORT. */
 int sys_signals_wait(void);
+/* The same for at most that long: 0 when nothing came. */
+int sys_signals_wait_for(uint64_t ns);
+/* Ends a sys_signals_wait_for() that runs, or the next one, with SYS_REPORT. */
+void sys_signals_wake(void);
 /* From now on the next request to stop calls last_words and ends the process with status 1 at
  * once. */
 void sys_signals_insist(void (*last_words)(void));

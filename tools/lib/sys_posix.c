@@ -224,6 +224,22 @@ int sys_signals_wait(void)
 	return signal_number == SIGUSR1 ? SYS_REPORT : SYS_STOP;
 }
 
+int sys_signals_wait_for(uint64_t ns)
+{
+	struct timespec t = {.tv_sec = (time_t)(ns / 1000000000),
+			     .tv_nsec = (long)(ns % 1000000000)};
+	int signal_number = sigtimedwait(&taken, NULL, &t);
+
+	if (signal_number < 0)
+		return 0;
+	return signal_number == SIGUSR1 ? SYS_REPORT : SYS_STOP;
+}
+
+void sys_signals_wake(void)
+{
+	(void)kill(getpid(), SIGUSR1); /* all threads block it: it stays until one waits */
+}
+
 static void *insist(void *arg)
 {
 	void (**last_words)(void) = arg;

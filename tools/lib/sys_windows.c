@@ -227,7 +227,7 @@ void sys_dir_close(sys_dir *d)
 
 /* -- being told to stop ---------------------------------------------------------------------- */
 
-static HANDLE stop_event;
+static HANDLE stop_event, wake_event;
 static volatile LONG is_insisting;
 static void (*last_wish)(void);
 
@@ -246,7 +246,8 @@ static BOOL WINAPI on_console(DWORD event)
 int sys_signals_take(char *why)
 {
 	stop_event = CreateEventW(NULL, FALSE, FALSE, NULL);
-	if (stop_event != NULL && SetConsoleCtrlHandler(on_console, TRUE))
+	wake_event = CreateEventW(NULL, FALSE, FALSE, NULL);
+	if (stop_event != NULL && wake_event != NULL && SetConsoleCtrlHandler(on_console, TRUE))
 		return 1;
 	explain(why, GetLastError());
 	return 0;
@@ -256,6 +257,25 @@ int sys_signals_wait(void)
 {
 	(void)WaitForSingleObject(stop_event, INFINITE);
 	return SYS_STOP;
+}
+
+int sys_signals_wait_for(uint64_t ns)
+{
+	const HANDLE events[] = {stop_event, wake_event};
+
+	switch (WaitForMultipleObjects(2, events, FALSE, (DWORD)(ns / 1000000))) {
+	case WAIT_OBJECT_0:
+		return SYS_STOP;
+	case WAIT_OBJECT_0 + 1:
+		return SYS_REPORT;
+	default:
+		return 0;
+	}
+}
+
+void sys_signals_wake(void)
+{
+	SetEvent(wake_event);
 }
 
 void sys_signals_insist(void (*last_words)(void))

@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{"call", "call a service and print its answer", cmd_call},
 	{"serve", "serve services in the foreground, without a daemon", cmd_serve},
+	{"bench", "measure calls, messages and payloads between two processes", cmd_bench},
 	{"modules", "list the module files that were found, and why others were refused",
 	 cmd_modules},
 	{"decode", "print bytes of the wire as JSON", cmd_decode},
@@ -56,10 +57,16 @@ static void to_stderr(void *arg, int32_t level, const char *origin, const char *
 
 int open_registry(const char *module_path, int verbose, via_registry **out)
 {
+	return open_registry_for(module_path, verbose, VIA_POLICY_BALANCED, out);
+}
+
+int open_registry_for(const char *module_path, int verbose, uint32_t policy, via_registry **out)
+{
 	via_registry_options options = VIA_REGISTRY_OPTIONS_INIT;
 	via_rc rc;
 
 	options.module_path = module_path;
+	options.policy = policy;
 	if (verbose) {
 		options.log = to_stderr;
 		options.log_level = VIA_LOG_DEBUG;

@@ -13,7 +13,7 @@
 
 /* One command: argv[0] is the first word behind its name. Returns the exit status. */
 typedef int command_fn(int argc, char **argv);
-command_fn cmd_call, cmd_serve, cmd_modules, cmd_decode, cmd_encode, cmd_version;
+command_fn cmd_call, cmd_serve, cmd_bench, cmd_modules, cmd_decode, cmd_encode, cmd_version;
 
 /* Prints usage, text and options of a command to standard output. Returns the exit status. */
 int print_help(const char *usage, const char *text, const opt *options);
@@ -22,6 +22,8 @@ int bad_option(const char *command, const opt_parser *p);
 
 /* Opens a registry that logs to standard error when verbose. module_path: NULL for the default. */
 int open_registry(const char *module_path, int verbose, via_registry **out);
+/* The same with a policy of waiting: VIA_POLICY_*. */
+int open_registry_for(const char *module_path, int verbose, uint32_t policy, via_registry **out);
 
 /* -- kinds.c: what decode and encode know of the wire ---------------------------------------- */
 

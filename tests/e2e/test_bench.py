@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`viaduct bench`: every scenario, what it prints, and that it leaves nothing behind however it ends."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import peer
+
+COLUMNS = ("scenario,transport,policy,rate,depth,items,bytes,pin,seconds,ops,ops_per_s,units,units_per_s,p50_ns,p95_ns,"
+           "p99_ns,p999_ns,max_ns,client_cpu_s,server_cpu_s,verified,client_build,server_build,profile")
+SCENARIOS = ("ping-pong", "pipeline", "batch", "pipeline-batch", "snapshot", "payload", "connect", "load")
+ALL = [word for name in SCENARIOS for word in ("--scenario", name)]
+
+
+def session_of(pid):
+    """Processes of the session that `pid` leads: {pid: command line}."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.getsid(int(entry.name)) == pid:
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().split(b"\0")
+        except (OSError, ProcessLookupError):
+            continue
+    return found
+
+
+def ticks(pid):
+    """Processor time of a process, in ticks; 0 when it is gone."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+class Bench(unittest.TestCase):
+    def setUp(self):
+        dir = tempfile.TemporaryDirectory()
+        self.addCleanup(dir.cleanup)
+        self.tmp = pathlib.Path(dir.name)
+
+    def start(self, *args):
+        p = subprocess.Popen([str(peer.BIN / "viaduct"), "bench", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, env=peer.environment(TMPDIR=str(self.tmp)),
+                             start_new_session=True)
+        self.addCleanup(self.end, p)
+        return p
+
+    def end(self, p):
+        for pid in session_of(p.pid):
+            os.kill(pid, signal.SIGKILL)
+        p.wait()
+        p.stdout.close()
+        p.stderr.close()
+
+    def left_nothing(self, p):
+        self.assertEqual(session_of(p.pid), {})
+        self.assertEqual(list(self.tmp.iterdir()), [])
+
+    def finish(self, p, status):
+        out, err = p.communicate(timeout=peer.DEADLINE * 4)
+        self.assertEqual(p.returncode, status, err)
+        self.left_nothing(p)
+        return out, err
+
+    def good(self, *args):
+        out, err = self.finish(self.start(*args), 0)
+        self.assertEqual(err, "")
+        return out
+
+    def rows(self, *args):
+        lines = self.good("--csv", *args).splitlines()
+        self.assertEqual(lines[0], COLUMNS)
+        rows = list(csv.DictReader(lines))
+        for row in rows:
+            self.assertNotIn(None, row, "a line with more columns than the heading")
+            self.assertNotIn(None, row.values(), "a line with fewer columns than the heading")
+        return rows
+
+    def check(self, row):
+        ops, times = int(row["ops"]), [int(row[k]) for k in ("p50_ns", "p95_ns", "p99_ns", "p999_ns", "max_ns")]
+        self.assertGreater(ops, 0)
+        self.assertGreater(times[0], 0)
+        self.assertEqual(times, sorted(times))
+        self.assertGreater(float(row["seconds"]), 0)
+        self.assertAlmostEqual(float(row["ops_per_s"]) * float(row["seconds"]) / ops, 1, places=2)
+        many = row["scenario"] in ("batch", "pipeline-batch")
+        self.assertEqual(int(row["verified"]), int(row["units"]) if many else ops)
+        self.assertEqual(row["profile"], "0x0" if row["scenario"] == "memcpy" else "0x1")
+        self.assertRegex(row["client_build"], r"^(gcc|clang)-\d+\.\d+\.\d+ (modules|builtin)$")
+
+    def test_every_scenario(self):
+        for transport in ("uds", "loop"):
+            rows = self.rows(transport, "--seconds", "0.1", "--warmup", "0", "--bytes", "100001", "--items", "7", *ALL)
+            names = [r["scenario"] for r in rows]
+            self.assertEqual([n for n in names if n != "memcpy"], list(SCENARIOS))
+            self.assertEqual(names[names.index("payload") + 1], "memcpy")
+            for row in rows:
+                self.check(row)
+                units = {"batch": 7, "pipeline-batch": 7, "snapshot": 7, "payload": 100001, "memcpy": 100001}
+                self.assertEqual(int(row["units"]), int(row["ops"]) * units.get(row["scenario"], 1))
+
+    def test_limits_of_sizes(self):
+        for args in (["--bytes", "64", "--bytes", "16M"], ):
+            for row in self.rows("uds", "--seconds", "0.02", "--scenario", "payload", *args):
+                self.check(row)
+        for items in ("1", "1000", "2..1000"):
+            for row in self.rows("uds", "--seconds", "0.02", "--items", items, "--depth", "64", "--scenario", "batch",
+                                 "--scenario", "pipeline-batch"):
+                self.check(row)
+                low, high = (items.split("..") * 2)[:2]
+                self.assertTrue(int(low) <= int(row["units"]) / int(row["ops"]) <= int(high))
+
+    def test_schedule(self):
+        """So many operations as were due, or fewer on a slow machine, but never more."""
+        for row in self.rows("uds", "--seconds", "0.2", "--rate", "1000", "--scenario", "ping-pong", "--scenario", "pipeline"):
+            self.check(row)
+            self.assertEqual(row["rate"], "1000")
+            self.assertLessEqual(int(row["ops"]), 200)
+            self.assertGreaterEqual(float(row["seconds"]), 0.2)
+
+    def test_json_is_the_same(self):
+        rows = json.loads(self.good("--json", "uds", "--seconds", "0.05", "--scenario", "ping-pong", "--scenario", "batch"))
+        self.assertEqual([r["scenario"] for r in rows], ["ping-pong", "batch"])
+        for row in rows:
+            self.assertIn(row["timed_every"], (1, 64))
+            self.assertEqual(row["verified"], row["units"])
+            self.assertEqual(row["profile"], 1)
+
+    def test_for_people(self):
+        out = self.good("uds", "--seconds", "0.05")
+        for words in ("ping-pong over uds", "pipeline over uds, depth 16", "batch over uds, 2..1000 items", "p99.9 ",
+                      "answers verified", "\nmeasured "):
+            self.assertIn(words, out)
+
+    def test_policies(self):
+        for policy in ("latency", "frugal"):
+            for row in self.rows("uds", "--seconds", "0.05", "--policy", policy, "--scenario", "ping-pong"):
+                self.check(row)
+                self.assertEqual(row["policy"], policy)
+
+    def test_processors(self):
+        if len(os.sched_getaffinity(0)) > 1:
+            for transport in ("uds", "loop"):
+                for row in self.rows(transport, "--seconds", "0.05", "--pin", "--scenario", "ping-pong"):
+                    self.check(row)
+        for row in self.rows("uds", "--seconds", "0.05", "--one-cpu", "--scenario", "pipeline"):
+            self.check(row)
+
+    def test_another_program_serves(self):
+        row, = self.rows("uds", "--seconds", "0.05", "--scenario", "ping-pong", "--server-program", str(peer.BIN / "viaduct"),
+                         "--server-module-path", str(peer.MODULES))
+        self.check(row)
+        self.assertEqual(row["server_build"], row["client_build"])
+        out, err = self.finish(self.start("uds", "--server-program", "/nowhere/viaduct"), 1)
+        self.assertIn("/nowhere/viaduct: No such file", err)
+        out, err = self.finish(self.start("uds", "--server-program", "/bin/true"), 1)
+        self.assertIn("the server process ended with status 0", err)
+
+    def test_wrong_usage(self):
+        for args, says in ((["--scenario", "ping"], "ping-pong"), (["--rate", "0"], "--rate"), (["--depth", "65"], "1..64"),
+                           (["--items", "5..4"], "--items"), (["--items", "1001"], "1..1000"), (["--bytes", "63"], "64..16777216"),
+                           (["--bytes", "17M"], "64..16777216"), (["--seconds", "x"], "--seconds"), (["--policy", "x"], "latency"),
+                           (["--pin", "--one-cpu"], "--pin and --one-cpu"), (["--csv", "--json"], "--csv and --json"),
+                           (["--scenario", "load", "--rate", "5"], "load has no rate"),
+                           (["--server-module-path", "/x"], "--server-program"), (["uds>"], "found ''")):
+            out, err = self.finish(self.start(*args), 2)
+            self.assertIn(says, err, args)
+            self.assertEqual((out, err.count("\n")), ("", 1), (args, err))
+        out, err = self.finish(self.start("nosuch"), 6)
+        self.assertIn("nosuch", err)
+        out, err = self.finish(self.start("--module-path", str(self.tmp)), 6)
+        self.assertIn("no baseline was found", err)
+
+    def running(self, *args):
+        """A bench that measures, and its server's process id: both have used some processor time."""
+        p = self.start("--seconds", "60", "--warmup", "0", *args)
+        server = []
+
+        def busy():
+            server[:] = [pid for pid, words in session_of(p.pid).items() if b"--serve" in words and ticks(pid) >= 5]
+            return (server or "loop" in args) and ticks(p.pid) >= 5
+
+        peer.wait_until(busy, "the measurement to begin")
+        return p, server
+
+    def test_the_server_is_killed(self):
+        for scenario in ("ping-pong", "pipeline-batch"):
+            p, server = self.running("uds", "--scenario", scenario)
+            os.kill(server[0], signal.SIGKILL)
+            out, err = self.finish(p, 1)
+            self.assertIn(f"{scenario} over uds: ", err)
+            self.assertIn("the server process was ended by signal 9", err)
+            self.assertEqual((out, err.count("\n")), ("", 1))
+
+    def test_a_signal_ends_it(self):
+        for transport in ("uds", "loop"):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                p, _ = self.running(transport)
+                p.send_signal(number)
+                out, err = self.finish(p, 1)
+                self.assertIn("interrupted", err)
+                self.assertEqual((out, err.count("\n")), ("", 1))
+
+    def test_the_console_stops_all_of_it(self):
+        p, _ = self.running("uds")
+        os.killpg(p.pid, signal.SIGINT)
+        out, err = self.finish(p, 1)
+        self.assertEqual(err, "viaduct: bench: interrupted\n")
+
+    def test_the_server_does_not_outlive_its_client(self):
+        p, _ = self.running("uds")
+        p.kill()
+        p.wait()
+        peer.wait_until(lambda: session_of(p.pid) == {}, "the server to end")
+        self.left_nothing(p)
+
+
+if __name__ == "__main__":
+    unittest.main()
