@@ -18,6 +18,19 @@ static inline void bench_check(via_rc rc, const char *what)
 	_exit(1);
 }
 
+/* A number of the command line, from 1 to max; ends the program if it is none. */
+static inline int bench_number(const char *text, int max)
+{
+	char *end;
+	long v = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || v < 1 || v > max) {
+		fprintf(stderr, "expected a number from 1 to %d, found '%s'\n", max, text);
+		exit(2);
+	}
+	return (int)v;
+}
+
 static inline int bench_order(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;

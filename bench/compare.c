@@ -11,6 +11,7 @@
  * The client is this process, the server its child. Every answer must be the next number. */
 #include "compare.h"
 #include "../tools/lib/hist.h"
+#include "../tools/lib/text.h"
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
@@ -43,7 +44,7 @@ typedef struct plan {
 	const comparator *what;
 	uint64_t rate; /* 0: as fast as they go */
 	uint64_t ns, warmup_ns;
-	uint32_t depth; /* 0: ping-pong */
+	uint64_t depth; /* 0: ping-pong */
 	int one_cpu;
 } plan;
 
@@ -175,7 +176,7 @@ static void run_paced(run *r, uint64_t start, uint64_t until)
 static void run_pipeline(run *r, uint64_t until)
 {
 	uint64_t started[MAX_DEPTH], now = now_ns();
-	uint32_t depth = r->plan->depth;
+	uint64_t depth = r->plan->depth;
 
 	while (now < until) {
 		while (r->sent - r->received < depth) {
@@ -328,7 +329,7 @@ static void print_row(const run *r)
 	else
 		printf("max,");
 	if (p->depth != 0)
-		printf("%u", p->depth);
+		printf("%llu", (unsigned long long)p->depth);
 	printf(",,,%s,%.6f,%llu,%.1f,%llu,%.1f,", p->one_cpu ? "one-cpu" : "pin", seconds,
 	       (unsigned long long)r->ops, per_second, (unsigned long long)r->ops, per_second);
 	printf("%llu,%llu,%llu,%llu,%llu,%.6f,%.6f,%llu,%s,%s,-\n",
@@ -357,19 +358,44 @@ static int list(void)
 	return 0;
 }
 
-static int check_plan(plan *p, const char *name, double seconds)
+static int take_number(const char *text, uint64_t max, uint64_t *out)
+{
+	return text_u64(text, out) && *out >= 1 && *out <= max;
+}
+
+static int take_seconds(const char *text, plan *p)
+{
+	double seconds;
+
+	if (!text_f64(text, &seconds) || !(seconds >= 0.01 && seconds <= 3600))
+		return 0;
+	p->ns = (uint64_t)(seconds * 1e9);
+	return 1;
+}
+
+static int take_option(plan *p, int o, const char *value)
+{
+	switch (o) {
+	case 'd':
+		return take_number(value, MAX_DEPTH, &p->depth);
+	case 'r':
+		return take_number(value, 1000000, &p->rate);
+	case 's':
+		return take_seconds(value, p);
+	default:
+		p->one_cpu = 1;
+		return o == '1';
+	}
+}
+
+static int take_name(plan *p, const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < N_COMPARATORS && p->what == NULL; i++)
+	for (i = 0; i < N_COMPARATORS; i++)
 		if (strcmp(comparators[i]->name, name) == 0)
 			p->what = comparators[i];
-	if (p->what == NULL || !(seconds >= 0.01 && seconds <= 3600) || p->rate > 1000000 ||
-	    p->depth > MAX_DEPTH || (p->depth != 0 && (!p->what->can_pipeline || p->rate != 0)))
-		return 0;
-	p->ns = (uint64_t)(seconds * 1e9);
-	p->warmup_ns = p->ns / 4 < SECOND / 2 ? p->ns / 4 : SECOND / 2;
-	return 1;
+	return p->what != NULL && (p->depth == 0 || (p->what->can_pipeline && p->rate == 0));
 }
 
 int main(int argc, char **argv)
@@ -382,31 +408,23 @@ int main(int argc, char **argv)
 						{NULL, 0, NULL, 0}};
 	static compare_pair pair;
 	static run r;
-	plan p = {0};
-	double seconds = 1;
+	plan p = {.ns = SECOND};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (o == 'l')
 			return list();
-		if (o == '?')
+		if (!take_option(&p, o, optarg))
 			return usage();
-		if (o == 'd')
-			p.depth = (uint32_t)strtoul(optarg, NULL, 10);
-		else if (o == 'r')
-			p.rate = strtoull(optarg, NULL, 10);
-		else if (o == 's')
-			seconds = strtod(optarg, NULL);
-		else
-			p.one_cpu = 1;
 	}
-	if (optind + 1 != argc || !check_plan(&p, argv[optind], seconds))
+	if (optind + 1 != argc || !take_name(&p, argv[optind]))
 		return usage();
+	p.warmup_ns = p.ns / 4 < SECOND / 2 ? p.ns / 4 : SECOND / 2;
 	pair.one_cpu = p.one_cpu;
 	pair.poll = p.what->poll;
 	r.plan = &p;
 	r.pair = &pair;
-	alarm((unsigned)seconds + PATIENCE_S);
+	alarm((unsigned)(p.ns / SECOND) + PATIENCE_S);
 	prctl(PR_SET_TIMERSLACK, 1);
 	run_plan(&r);
 	print_row(&r);

@@ -11,16 +11,20 @@
 
 enum { HANDSHAKES_S = 6 }; /* one second past their deadline */
 
+/* The lines "voluntary_ctxt_switches:" and "nonvoluntary_ctxt_switches:". */
 static long switches_of(const char *path)
 {
+	static const char name[] = "voluntary_ctxt_switches:";
 	char line[256];
 	FILE *f = fopen(path, "r");
-	long n = 0, v;
+	const char *at;
+	long n = 0;
 
-	while (f != NULL && fgets(line, sizeof line, f) != NULL)
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &v) == 1 ||
-		    sscanf(line, "nonvoluntary_ctxt_switches: %ld", &v) == 1)
-			n += v;
+	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+		at = strstr(line, name);
+		if (at != NULL)
+			n += strtol(at + sizeof name - 1, NULL, 10);
+	}
 	if (f != NULL)
 		fclose(f);
 	return n;
@@ -129,12 +133,12 @@ static void hold_sessions(void *arg, int up, int stop)
 
 int main(int argc, char **argv)
 {
-	unsigned seconds = argc > 5 ? (unsigned)atoi(argv[5]) : 5;
-	idle c = {.n = argc > 4 ? atoi(argv[4]) : 100};
+	unsigned seconds = argc > 5 ? (unsigned)bench_number(argv[5], 3600) : 5;
+	idle c = {.n = argc > 4 ? bench_number(argv[4], 1000) : 100};
 	bench_child server, client;
 	long server_before, client_before;
 
-	if (argc < 4 || argc > 6 || c.n < 1 || seconds < 1) {
+	if (argc < 4 || argc > 6) {
 		fprintf(stderr, "usage: %s MODULE_PATH RUN_DIR TRANSPORT [SESSIONS [SECONDS]]\n",
 			argv[0]);
 		return 2;

@@ -32,7 +32,7 @@ import report  # noqa: E402
 
 ROOT = pathlib.Path(__file__).absolute().parents[1]
 BENCH = ROOT / "bench"
-SECONDS, QUICK_SECONDS = 0.35, 0.1
+SECONDS, QUICK_SECONDS = 0.5, 0.1
 IDLE_SESSIONS = 100
 PATIENCE = 60
 TEXT_COLUMNS = {"scenario", "transport", "policy", "rate", "items", "pin", "client_build", "server_build", "profile"}
@@ -116,11 +116,20 @@ def parse(line):
         raise Failed(f"not a line of CSV as expected: {line}") from None
 
 
+def check_build(side, name, found):
+    compiler, kind = ("clang" if name == "clang" else "gcc"), ("builtin" if name == "builtin" else "modules")
+    if not (found.startswith(compiler) and found.endswith(kind)):
+        raise Failed(f"{side}: expected {compiler} with {kind}, found {found}")
+
+
 def check(row, line):
-    if line["ops"] < 1:
-        raise Failed(f"{row}: nothing was measured")
+    if line["ops"] < 1 or line["ops_per_s"] <= 0:
+        raise Failed("nothing was measured")
     if line["verified"] < line["ops"]:
-        raise Failed(f"{row}: {line['ops']:.0f} operations, but only {line['verified']:.0f} answers verified")
+        raise Failed(f"{line['ops']:.0f} operations, but only {line['verified']:.0f} answers verified")
+    if row.program == "viaduct" and line["scenario"] != "memcpy":
+        check_build("client", row.client, line["client_build"])
+        check_build("server", row.server, line["server_build"])
 
 
 def measure(row, seconds):
@@ -128,9 +137,9 @@ def measure(row, seconds):
     lines = [parse(x) for x in csv.DictReader(io.StringIO(call(command_of(row, seconds))))]
     names = (row.name, *row.also)
     if len(lines) != len(names):
-        raise Failed(f"{row.name}: expected {len(names)} lines, found {len(lines)}")
-    for name, line in zip(names, lines):
-        check(name, line)
+        raise Failed(f"expected {len(names)} lines, found {len(lines)}")
+    for line in lines:
+        check(row, line)
     return dict(zip(names, lines))
 
 

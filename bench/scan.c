@@ -43,10 +43,10 @@ static double read_all(const char *dir)
 
 int main(int argc, char **argv)
 {
-	int rounds = argc > 2 ? atoi(argv[2]) : 15, files = 0, i;
+	int rounds = argc > 2 ? bench_number(argv[2], MAX_ROUNDS) : 15, files = 0, i;
 	double scan[MAX_ROUNDS], bare[MAX_ROUNDS];
 
-	if (argc < 2 || rounds < 1 || rounds > MAX_ROUNDS) {
+	if (argc < 2 || argc > 3) {
 		fprintf(stderr, "usage: %s DIRECTORY [ROUNDS]\n", argv[0]);
 		return 2;
 	}
