@@ -232,7 +232,9 @@ def csv_text(rounds):
 
 # -- plots ---------------------------------------------------------------------------------------------------
 
-TERMINAL = "set terminal svg size 760,440 font 'sans-serif,13' background 'white'\nset grid\nset key outside right\n"
+COLOURS = ("9400d3", "009e73", "56b4e9", "000000", "e69f00", "0072b2", "d55e00", "8c8c8c", "b8860b")
+TERMINAL = ("set terminal svg size 760,440 font 'sans-serif,13' background 'white'\nset grid\nset key outside right\n"
+            "set format y '10^{%L}'\n")
 
 
 def plot(path, call, title, settings, lines):
@@ -241,10 +243,12 @@ def plot(path, call, title, settings, lines):
         script = [TERMINAL, f"set output '{path}'", f"set title '{title}'", settings]
         parts = []
         for i, (legend, points) in enumerate(lines):
+            dashes = "" if legend in matrix.TRANSPORTS else " dt 2"  # what viaduct is compared with
             data = pathlib.Path(directory) / f"{i}.dat"
             data.write_text("".join(f"{x} {y:.10g}\n" for x, y in points), encoding="ascii")
             columns = "0:2:xtic(1)" if isinstance(points[0][0], str) else "1:2"
-            parts.append(f"'{data}' using {columns} with linespoints lw 2 pt 7 ps 0.6 title '{legend}'")
+            parts.append(f"'{data}' using {columns} with linespoints lw 2 lc rgb '#{COLOURS[i]}'"
+                         f"{dashes} pt 7 ps 0.6 title '{legend}'")
         script.append("plot " + ", ".join(parts))
         file = pathlib.Path(directory) / "plot.gp"
         file.write_text("\n".join(script) + "\n", encoding="utf-8")
@@ -267,7 +271,7 @@ def plots(rounds, directory, call):
          [(t, [(label, median(rounds, f"ping-pong/{t}", column)) for column, label in PERCENTILES]) for t in compared])
     draw(1, "set logscale x 2\nset logscale y\nset xlabel 'requests under way'\nset ylabel 'calls/s'",
          [(t, series(rounds, f"pipeline/{t}/{{}}", matrix.DEPTHS, "ops_per_s")) for t in matrix.PIPELINED])
-    draw(2, "set logscale xy\nset xlabel 'items in a batch'\nset ylabel 'items/s'",
+    draw(2, "set logscale xy\nset format x '10^{%L}'\nset xlabel 'items in a batch'\nset ylabel 'items/s'",
          [(t, series(rounds, f"batch/{t}/{{}}", matrix.BATCHES, "units_per_s")) for t in matrix.TRANSPORTS])
     draw(3, "set logscale x 2\nset logscale y\nset xlabel 'bytes of an answer'\nset ylabel 'GB/s'\n"
          "set format x '2^{%L}'",
@@ -277,6 +281,6 @@ def plots(rounds, directory, call):
     def cpu(name, rate):
         return statistics.median(matrix.cpu_per_call(r[name.format(rate)]) for r in rounds) * 1e6
 
-    draw(4, "set logscale xy\nset xlabel 'calls/s'\nset ylabel 'µs of processor time a call'",
+    draw(4, "set logscale xy\nset format x '10^{%L}'\nset xrange [700:140000]\nset xlabel 'calls/s'\nset ylabel 'µs of processor time a call'",
          [*((t, [(r, cpu(f"ping-pong/{t}/{{}}", r)) for r in matrix.RATES]) for t in matrix.TRANSPORTS),
           ("raw-seqpacket-block", [(r, cpu("ping-pong/raw-seqpacket-block/{}", r)) for r in matrix.COMPARED_RATES])])

@@ -258,14 +258,21 @@ def publish(made):
 
 
 def write_report(facts, rounds, once):
+    """Everything is made before the first of it replaces the old report."""
     # below build/, so that moving it does not cross a file system
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as directory:
         made = pathlib.Path(directory)
         (made / "plots").mkdir()
         (made / "results.csv").write_text(report.csv_text(rounds), encoding="utf-8")
         (made / "RESULTS.md").write_text(report.text(facts, rounds, once), encoding="utf-8")
-        report.plots(rounds, made / "plots", call)
+        try:
+            report.plots(rounds, made / "plots", call)
+        except Failed as failure:
+            print(f"run.py: no report is written: {failure}", file=sys.stderr)
+            return False
         publish(made)
+    print("wrote bench/RESULTS.md, bench/results.csv and bench/plots/", file=sys.stderr)
+    return True
 
 
 def run_only(rows, text):
@@ -313,9 +320,8 @@ def main():
         return 1
     if args.quick:
         print(report.text(facts, rounds, once, has_plots=False), end="")
-    else:
-        write_report(facts, rounds, once)
-        print(f"wrote {BENCH.relative_to(ROOT)}/RESULTS.md, results.csv and plots/", file=sys.stderr)
+    elif not write_report(facts, rounds, once):
+        return 1
     below = report.below_floor(rounds)
     for line in below:
         print(f"run.py: floor not met: {line}", file=sys.stderr)
