@@ -55,7 +55,7 @@ bench:
 	bench/run.py $(BENCH_OPTIONS)
 
 lint:
-	@scripts/setup.sh build test lint windows
+	@scripts/setup.sh build test lint windows bench
 	@scripts/lint.sh
 
 format:

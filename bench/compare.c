@@ -68,15 +68,15 @@ void compare_die(const char *what, int error)
 
 void compare_put(uint8_t record[COMPARE_RECORD], uint64_t counter)
 {
-	memset(record, 0, COMPARE_RECORD - sizeof counter);
-	memcpy(record + COMPARE_RECORD - sizeof counter, &counter, sizeof counter);
+	memset(record, 0, COMPARE_COUNTER_AT);
+	memcpy(record + COMPARE_COUNTER_AT, &counter, sizeof counter);
 }
 
 uint64_t compare_get(const uint8_t record[COMPARE_RECORD])
 {
 	uint64_t counter;
 
-	memcpy(&counter, record + COMPARE_RECORD - sizeof counter, sizeof counter);
+	memcpy(&counter, record + COMPARE_COUNTER_AT, sizeof counter);
 	return counter;
 }
 

@@ -4,7 +4,7 @@
 #define VIA_BENCH_COMPARE_H
 #include <stdint.h>
 
-enum { COMPARE_RECORD = 40 }; /* a wire header of 32 bytes and a counter of 8 */
+enum { COMPARE_RECORD = 40, COMPARE_COUNTER_AT = 32 }; /* behind as much as a wire header */
 
 #define COMPARE_END UINT64_MAX /* a counter that asks the server to end */
 
