@@ -2,6 +2,7 @@
 # (as root; otherwise it says what to install). Results are in build/<preset>/.
 PRESET ?= release
 SECONDS_PER_TARGET ?= 30
+BENCH_OPTIONS ?=
 
 .PHONY: help run test build bench fuzz coverage sanitize windows lint format clean
 
@@ -13,7 +14,7 @@ help:
 	@echo 'make windows   cross build for Windows, tests under wine'
 	@echo 'make fuzz      every fuzz program for SECONDS_PER_TARGET=$(SECONDS_PER_TARGET) seconds, two at a time'
 	@echo 'make coverage  the tests with gcov; report in build/coverage/report'
-	@echo 'make bench     build the benchmarks and run them'
+	@echo 'make bench     measure beside other transports and libraries; writes bench/RESULTS.md'
 	@echo 'make lint      formatting, clang-tidy, cppcheck, module and header rules'
 	@echo 'make format    clang-format everything it is responsible for'
 	@echo 'make clean     remove build/'
@@ -50,12 +51,11 @@ coverage:
 	@scripts/coverage.sh
 
 bench:
-	@scripts/setup.sh build
-	cmake --preset $(PRESET) -DVIADUCT_BENCH=ON
-	cmake --build --preset $(PRESET) --target bench
+	@scripts/setup.sh build bench
+	bench/run.py $(BENCH_OPTIONS)
 
 lint:
-	@scripts/setup.sh build test lint windows
+	@scripts/setup.sh build test lint windows bench
 	@scripts/lint.sh
 
 format:

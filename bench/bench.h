@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * bench/bench.h - what the benchmarks share: failing, medians, a server in a process of its own. */
+ * bench/bench.h - what the benchmarks share: failing, medians, processes. */
 #ifndef VIA_BENCH_H
 #define VIA_BENCH_H
 #include <stdint.h>
@@ -16,6 +16,19 @@ static inline void bench_check(via_rc rc, const char *what)
 		return;
 	fprintf(stderr, "%s: %s: %s\n", what, via_rc_name(rc), via_error());
 	_exit(1);
+}
+
+/* A number of the command line, from 1 to max; ends the program if it is none. */
+static inline int bench_number(const char *text, int max)
+{
+	char *end;
+	long v = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || v < 1 || v > max) {
+		fprintf(stderr, "expected a number from 1 to %d, found '%s'\n", max, text);
+		exit(2);
+	}
+	return (int)v;
 }
 
 static inline int bench_order(const void *a, const void *b)
@@ -41,33 +54,27 @@ static inline via_registry *bench_registry(const char *module_path)
 	return r;
 }
 
-/* A server of `increment` in a child process; *stop ends it when closed. */
-typedef struct bench_server {
+/* A child process that has set itself up, and ends when stop is closed. */
+typedef struct bench_child {
 	pid_t pid;
 	int stop;
-} bench_server;
+} bench_child;
 
-static inline void bench_serve(const char *module_path, const char *run_dir, int up, int stop)
+/* Sets up, calls bench_child_ready(), tears down. */
+typedef void bench_child_run(void *arg, int up, int stop);
+
+/* Tells the parent, and waits until it says stop. */
+static inline void bench_child_ready(int up, int stop)
 {
-	via_registry *r = bench_registry(module_path);
-	via_endpoint ep = {.struct_size = sizeof ep, .service = "increment", .run_dir = run_dir};
-	via_server *s;
 	char c = 1;
 
-	bench_check(via_server_open(r, NULL, &s), "server");
-	bench_check(via_server_add(s, &ep, NULL), "endpoint");
-	bench_check(via_server_start(s), "start");
 	if (write(up, &c, 1) != 1 || read(stop, &c, 1) < 0)
 		_exit(1);
-	bench_check(via_server_drain(s, via_deadline(5000000000u)), "drain");
-	via_server_close(s);
-	bench_check(via_registry_close(r), "close");
-	_exit(0);
 }
 
-static inline bench_server bench_server_start(const char *module_path, const char *run_dir)
+static inline bench_child bench_child_start(bench_child_run *run, void *arg)
 {
-	bench_server b;
+	bench_child b;
 	int up[2], stop[2];
 	char c;
 
@@ -77,7 +84,8 @@ static inline bench_server bench_server_start(const char *module_path, const cha
 	if (b.pid == 0) {
 		close(stop[1]);
 		close(up[0]);
-		bench_serve(module_path, run_dir, up[1], stop[0]);
+		run(arg, up[1], stop[0]);
+		_exit(0);
 	}
 	close(up[1]);
 	close(stop[0]);
@@ -88,14 +96,14 @@ static inline bench_server bench_server_start(const char *module_path, const cha
 	return b;
 }
 
-static inline void bench_server_stop(bench_server *b)
+static inline void bench_child_stop(bench_child *b)
 {
 	int status;
 
 	close(b->stop);
 	if (waitpid(b->pid, &status, 0) != b->pid || !WIFEXITED(status) ||
 	    WEXITSTATUS(status) != 0) {
-		fprintf(stderr, "the server did not end well\n");
+		fprintf(stderr, "a child process did not end well\n");
 		exit(1);
 	}
 }

@@ -1,23 +1,30 @@
-/* bench/idle.c - what an idle server with idle sessions costs: context switches of all its threads.
+/* bench/idle.c - what idle sessions cost both sides: context switches of all threads of two processes.
  *
- * usage: bench_idle MODULE_PATH RUN_DIR [SESSIONS [SECONDS]]
+ * usage: bench_idle MODULE_PATH RUN_DIR TRANSPORT [SESSIONS [SECONDS]]
  *
- * Exit status 1 unless the count is zero once the handshakes' deadlines are through. */
+ * Prints "transport,sessions,seconds,server_switches,client_switches". Counting begins once the
+ * handshakes' deadlines are through. */
 #include "bench.h"
 #include <dirent.h>
 #include <string.h>
 #include <time.h>
 
+enum { HANDSHAKES_S = 6 }; /* one second past their deadline */
+
+/* The lines "voluntary_ctxt_switches:" and "nonvoluntary_ctxt_switches:". */
 static long switches_of(const char *path)
 {
+	static const char name[] = "voluntary_ctxt_switches:";
 	char line[256];
 	FILE *f = fopen(path, "r");
-	long n = 0, v;
+	const char *at;
+	long n = 0;
 
-	while (f != NULL && fgets(line, sizeof line, f) != NULL)
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &v) == 1 ||
-		    sscanf(line, "nonvoluntary_ctxt_switches: %ld", &v) == 1)
-			n += v;
+	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+		at = strstr(line, name);
+		if (at != NULL)
+			n += strtol(at + sizeof name - 1, NULL, 10);
+	}
 	if (f != NULL)
 		fclose(f);
 	return n;
@@ -32,14 +39,17 @@ static long switches(pid_t pid)
 
 	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
 	d = opendir(path);
-	while (d != NULL && (e = readdir(d)) != NULL) {
+	if (d == NULL) {
+		fprintf(stderr, "%s cannot be read\n", path);
+		exit(1);
+	}
+	while ((e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof path, "/proc/%d/task/%s/status", (int)pid, e->d_name);
 		n += switches_of(path);
 	}
-	if (d != NULL)
-		closedir(d);
+	closedir(d);
 	return n;
 }
 
@@ -50,37 +60,104 @@ static void wait_seconds(unsigned s)
 	nanosleep(&t, NULL);
 }
 
-int main(int argc, char **argv)
+typedef struct idle {
+	const char *module_path;
+	via_endpoint ep;
+	via_session_config config;
+	uint32_t profiles; /* what must come out of the handshake */
+	int n;             /* sessions */
+} idle;
+
+/* Without '>' the baseline is to carry the data itself: nothing else is offered. */
+static void choose_profiles(idle *c)
 {
-	int n = argc > 3 ? atoi(argv[3]) : 100;
-	unsigned seconds = argc > 4 ? (unsigned)atoi(argv[4]) : 5;
-	via_endpoint ep = {.struct_size = sizeof ep, .service = "increment"};
-	bench_server server;
-	via_session **s;
-	via_registry *r;
-	long before, count;
+	const char *behind = strchr(c->ep.transport, '>');
+	via_provided found = {.struct_size = sizeof found};
+	via_registry *r = bench_registry(c->module_path);
+
+	bench_check(via_registry_lookup(r, VIA_KIND_TRANSPORT,
+					behind != NULL ? behind + 1 : c->ep.transport, &found),
+		    "transport");
+	c->profiles = found.profiles;
+	c->config.struct_size = sizeof c->config;
+	c->config.profiles = behind != NULL ? 0 : found.profiles;
+	bench_check(via_registry_close(r), "close");
+}
+
+static void serve(void *arg, int up, int stop)
+{
+	const idle *c = arg;
+	via_registry *r = bench_registry(c->module_path);
+	via_server *s;
+
+	bench_check(via_server_open(r, NULL, &s), "server");
+	bench_check(via_server_add(s, &c->ep, &c->config), "endpoint");
+	bench_check(via_server_start(s), "start");
+	bench_child_ready(up, stop);
+	bench_check(via_server_drain(s, via_deadline(5000000000u)), "drain");
+	via_server_close(s);
+	bench_check(via_registry_close(r), "close");
+}
+
+static void connect_one(const idle *c, via_registry *r, via_session **out)
+{
+	via_session_info info = {.struct_size = sizeof info};
+
+	bench_check(via_session_connect(r, &c->ep, &c->config, via_deadline(5000000000u), out),
+		    "connect");
+	via_session_get_info(*out, &info);
+	if ((info.selected & c->profiles) != 0)
+		return;
+	fprintf(stderr, "%s: expected one of profiles 0x%x, found 0x%x\n", c->ep.transport,
+		c->profiles, info.selected);
+	_exit(1);
+}
+
+static void hold_sessions(void *arg, int up, int stop)
+{
+	const idle *c = arg;
+	via_registry *r = bench_registry(c->module_path);
+	via_session **s = calloc((size_t)c->n, sizeof(*s));
 	int i;
 
-	if (argc < 3 || n < 1 || seconds < 1) {
-		fprintf(stderr, "usage: %s MODULE_PATH RUN_DIR [SESSIONS [SECONDS]]\n", argv[0]);
-		return 2;
-	}
-	ep.run_dir = argv[2];
-	server = bench_server_start(argv[1], argv[2]);
-	r = bench_registry(argv[1]);
-	s = calloc((size_t)n, sizeof(*s));
-	for (i = 0; s != NULL && i < n; i++)
-		bench_check(via_session_connect(r, &ep, NULL, via_deadline(5000000000u), &s[i]),
-			    "connect");
-	wait_seconds(6); /* one second past the handshakes' deadlines */
-	before = switches(server.pid);
-	wait_seconds(seconds);
-	count = switches(server.pid) - before;
-	printf("idle server, %d idle sessions: %ld context switches in %u s\n", n, count, seconds);
-	for (i = 0; s != NULL && i < n; i++)
+	if (s == NULL)
+		_exit(1);
+	for (i = 0; i < c->n; i++)
+		connect_one(c, r, &s[i]);
+	bench_child_ready(up, stop);
+	for (i = 0; i < c->n; i++)
 		via_session_close(s[i]);
 	free(s);
 	bench_check(via_registry_close(r), "close");
-	bench_server_stop(&server);
-	return count == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned seconds = argc > 5 ? (unsigned)bench_number(argv[5], 3600) : 5;
+	idle c = {.n = argc > 4 ? bench_number(argv[4], 1000) : 100};
+	bench_child server, client;
+	long server_before, client_before;
+
+	if (argc < 4 || argc > 6) {
+		fprintf(stderr, "usage: %s MODULE_PATH RUN_DIR TRANSPORT [SESSIONS [SECONDS]]\n",
+			argv[0]);
+		return 2;
+	}
+	c.module_path = argv[1];
+	c.ep = (via_endpoint){.struct_size = sizeof c.ep,
+			      .service = "increment",
+			      .run_dir = argv[2],
+			      .transport = argv[3]};
+	choose_profiles(&c);
+	server = bench_child_start(serve, &c);
+	client = bench_child_start(hold_sessions, &c);
+	wait_seconds(HANDSHAKES_S);
+	server_before = switches(server.pid);
+	client_before = switches(client.pid);
+	wait_seconds(seconds);
+	printf("%s,%d,%u,%ld,%ld\n", argv[3], c.n, seconds, switches(server.pid) - server_before,
+	       switches(client.pid) - client_before);
+	bench_child_stop(&client);
+	bench_child_stop(&server);
+	return 0;
 }

@@ -3,7 +3,7 @@
  * usage: bench_scan DIRECTORY [ROUNDS]
  *
  * The directory holds copies of modules; the comparison in the same run is opening, reading 4 KiB of and
- * closing each of the same files. */
+ * closing each of the same files. Prints "files,scan_ms,read_ms", medians of the rounds. */
 #include "bench.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -43,10 +43,10 @@ static double read_all(const char *dir)
 
 int main(int argc, char **argv)
 {
-	int rounds = argc > 2 ? atoi(argv[2]) : 15, files = 0, i;
+	int rounds = argc > 2 ? bench_number(argv[2], MAX_ROUNDS) : 15, files = 0, i;
 	double scan[MAX_ROUNDS], bare[MAX_ROUNDS];
 
-	if (argc < 2 || rounds < 1 || rounds > MAX_ROUNDS) {
+	if (argc < 2 || argc > 3) {
 		fprintf(stderr, "usage: %s DIRECTORY [ROUNDS]\n", argv[0]);
 		return 2;
 	}
@@ -62,7 +62,11 @@ int main(int argc, char **argv)
 		via_registry_files(r, count_file, &files);
 		bench_check(via_registry_close(r), "close");
 	}
-	printf("registry over %d files: %.2f ms, open + read + close of the same files: %.2f ms (medians of %d rounds)\n",
-	       files, bench_median(scan, rounds) / 1e6, bench_median(bare, rounds) / 1e6, rounds);
+	if (files == 0) {
+		fprintf(stderr, "%s: no module files\n", argv[1]);
+		return 1;
+	}
+	printf("%d,%.3f,%.3f\n", files, bench_median(scan, rounds) / 1e6,
+	       bench_median(bare, rounds) / 1e6);
 	return 0;
 }

@@ -12,7 +12,7 @@ check() { # name, command...
 }
 
 tidy() {
-	cmake --preset tidy >build/tidy.log 2>&1 || { cat build/tidy.log; return 1; }
+	cmake --preset tidy -DVIADUCT_BENCH=ON >build/tidy.log 2>&1 || { cat build/tidy.log; return 1; }
 	cmake --build --preset tidy -- -k 0 >build/tidy.log 2>&1 && return 0
 	grep -E 'error:|warning:|FAILED' build/tidy.log | sort -u
 	return 1

@@ -12,6 +12,7 @@ packages_of() {
 	windows) echo gcc-mingw-w64-x86-64-win32 wine wine64 ;;
 	fuzz) echo afl++ clang libclang-rt-14-dev ;;
 	coverage) echo gcovr ;;
+	bench) echo clang binutils git gnuplot-nox libnng-dev libzmq3-dev python3 ;;
 	lint) echo clang clang-format clang-tidy cppcheck g++ g++-mingw-w64-x86-64-win32 python3 ;;
 	*) echo "setup.sh: unknown group '$1'" >&2; exit 2 ;;
 	esac
@@ -24,6 +25,7 @@ commands_of() {
 	windows) echo x86_64-w64-mingw32-gcc-win32 wine ;;
 	fuzz) echo afl-fuzz afl-clang-fast ;;
 	coverage) echo gcovr ;;
+	bench) echo clang git gnuplot python3 size ;;
 	lint) echo clang clang-format clang-tidy cppcheck g++ python3 ;;
 	esac
 }
