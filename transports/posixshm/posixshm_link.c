@@ -10,13 +10,12 @@
  * has been read, so a second message would overwrite the first. What does say it is the other
  * direction: a response proves that the request before it was taken, and the next request proves
  * that about the response. So the client may send while it has received as many as it has sent,
- * the server while it has received one more; else VIA_AGAIN. A message that comes out of turn is
- * VIA_PROTO. A view of the previous message may still be out when the answer is sent: the peer can
- * write over it from then on, which VIA_VIEW_SHARED says anyway.
+ * the server while it has received one more; else VIA_AGAIN. A message counts as received when its
+ * view is released: from then on the peer may write over it. One that comes out of turn is VIA_PROTO.
  *
  * Waiting. Both lanes sleep on the signal word of what comes in: only a message from the peer can
  * end a sender's wait as well. A netipc peer wakes a single sleeper, and for the sender it is not the
- * message itself but recv() that ends the wait. Hence `tx_waits`: recv() adds to the word and wakes
+ * message itself but release() that ends the wait. Hence `tx_waits`: release() adds to the word and wakes
  * when a sender may sleep, and a sender that was woken in the receiver's place passes that on when
  * it disarms.
  * Adding to the own receive word is, for the peer, a wake-up without a message.
@@ -46,7 +45,7 @@ struct pshm_link {
 	struct pshm_area rx;
 	uint64_t rx_seq, rx_first; /* taken last; when the link was made */
 	uint32_t expect;
-	int view_out;
+	_Atomic uint32_t view_out; /* read by the send lane when it looks for a record */
 	char path[]; /* server: the file's name; client: empty */
 };
 
@@ -284,17 +283,20 @@ static via_rc VIA_CALL pshm_recv(via_link *base, via_view *out, uint32_t max)
 		out->len = l->expect;
 		out->flags |= VIA_VIEW_CUT;
 	}
-	atomic_fetch_add(&l->received, 1); /* with the next line: pairs with arm() */
-	if (atomic_load(&l->tx_waits) != 0)
-		wake_own(l);
 	return 1;
 }
 
 static void VIA_CALL pshm_release(via_link *base, const via_view *views, uint32_t n)
 {
+	struct pshm_link *l = link_of(base);
+
 	(void)views; /* there is only one */
-	if (n != 0)
-		link_of(base)->view_out = 0;
+	if (n == 0 || !l->view_out)
+		return;
+	l->view_out = 0;
+	atomic_fetch_add(&l->received, 1); /* with the next line: pairs with arm() */
+	if (atomic_load(&l->tx_waits) != 0)
+		wake_own(l);
 }
 
 static via_rc VIA_CALL pshm_expect(via_link *base, uint32_t max_record)
@@ -325,7 +327,7 @@ static via_rc VIA_CALL pshm_take_handles(via_link *base, const via_view *view, v
 static int has_record(const struct pshm_link *l)
 {
 	return atomic_load_explicit(l->rx.seq, memory_order_acquire) !=
-	       l->rx_first + atomic_load(&l->received);
+	       l->rx_first + atomic_load(&l->received) + atomic_load(&l->view_out);
 }
 
 /* The word is read before the state is looked at again: what happens after that changes the word. */
@@ -336,7 +338,7 @@ static via_rc VIA_CALL pshm_arm(via_link *base, uint32_t events, via_waitobj *ou
 	via_rc rc;
 
 	if ((events & VIA_EV_TX) != 0)
-		atomic_store(&l->tx_waits, 1); /* with may_send(): pairs with recv() */
+		atomic_store(&l->tx_waits, 1); /* with may_send(): pairs with release() */
 	seen = atomic_load_explicit(l->rx.signal, memory_order_acquire);
 	rc = ended(l);
 	if (rc == VIA_OK && (events & VIA_EV_TX) != 0 && (may_send(l) || l->tx_shut))
