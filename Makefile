@@ -15,6 +15,7 @@ help:
 	@echo 'make fuzz      every fuzz program for SECONDS_PER_TARGET=$(SECONDS_PER_TARGET) seconds, two at a time'
 	@echo 'make coverage  the tests with gcov; report in build/coverage/report'
 	@echo 'make bench     measure beside other transports and libraries; writes bench/RESULTS.md'
+	@echo '               (BENCH_OPTIONS=--quick: one short round, printed only)'
 	@echo 'make lint      formatting, clang-tidy, cppcheck, module and header rules'
 	@echo 'make format    clang-format everything it is responsible for'
 	@echo 'make clean     remove build/'

@@ -13,6 +13,7 @@ leaves the old report alone.
 Exit status: 0 done; 1 a row is missing or a floor was not met; 2 wrong usage.
 """
 import argparse
+import contextlib
 import csv
 import io
 import os
@@ -42,6 +43,12 @@ class Failed(Exception):
     """A program did not do what it should have done; the text says which and why."""
 
 
+def end_group(leader):
+    """Ends a program and what it started; it may have ended meanwhile."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def call(command, timeout=PATIENCE):
     """Standard output of a program that must end well. Nothing that it started is left behind."""
     shown = " ".join(str(c) for c in command).replace(str(ROOT) + "/", "")
@@ -54,10 +61,10 @@ def call(command, timeout=PATIENCE):
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            end_group(process.pid)
             raise Failed(f"{shown}: no end after {timeout:.0f} s") from None
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            end_group(process.pid)
             raise
     if process.returncode != 0:
         said = err.strip() or f"exit status {process.returncode}, and it said nothing"
@@ -329,4 +336,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("run.py: interrupted, nothing was written")
