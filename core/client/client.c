@@ -232,7 +232,7 @@ static via_rc receive(via_client *c, via_time deadline)
 	via_rc rc = session_recv_quick(c->session, &c->reply);
 
 	if (rc == VIA_AGAIN)
-		rc = via_session_recv_wait(c->session, &c->reply, deadline_of(c, deadline));
+		rc = session_recv_unseen(c->session, &c->reply, deadline_of(c, deadline));
 	return rc;
 }
 

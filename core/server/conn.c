@@ -5,7 +5,7 @@
 #include "server.h"
 #include <string.h>
 
-enum { IN_PLACE_FROM = 65536 }; /* below, what is encoded in a warm buffer and copied goes faster */
+enum { ASK_EVERY = 8, IN_PLACE_FROM = 65536 }; /* below, what is encoded in a warm buffer and copied goes faster */
 
 const char *conn_peer(const struct server_conn *c)
 {
@@ -375,10 +375,21 @@ static void handshake_step(struct server_conn *c)
 
 /* -- pump ---------------------------------------------------------------------------------------------------------- */
 
+/* How many messages to take now. Where a look costs a system call, peers that send one at a time are not asked
+ * for a second; every so often they are, for they may have changed. */
+static uint32_t burst(struct server_conn *c)
+{
+	const via_link *l = c->s->data;
+
+	if (l->rx_word != NULL || c->comes_in_bursts != 0 || ++c->n_pumps % ASK_EVERY == 0)
+		return CONN_BURST;
+	return 1;
+}
+
 uint32_t conn_pump(struct server_conn *c)
 {
 	struct server_worker *w = c->worker;
-	uint32_t served = 0;
+	uint32_t served = 0, most;
 
 	if (c->lingering != 0)
 		return linger(c);
@@ -390,16 +401,19 @@ uint32_t conn_pump(struct server_conn *c)
 		return 0;
 	if (c->out_waiting != 0)
 		flush_answer(c);
+	most = burst(c);
 	via_session_cork(c->s);
 	/* the list is the owner: a conn that is gone, busy or waiting for room is left alone */
-	while (served < CONN_BURST && w->current == c && c->busy == 0 && c->out_waiting == 0 &&
+	while (served < most && w->current == c && c->busy == 0 && c->out_waiting == 0 &&
 	       c->lingering == 0) {
 		if (take_one(c) == 0)
 			break;
 		served++;
 	}
-	if (w->current == c)
+	if (w->current == c) {
+		c->comes_in_bursts = served > 1;
 		via_session_uncork(c->s);
+	}
 	return served;
 }
 

@@ -125,6 +125,8 @@ static int spin_over_hot(struct server_worker *w)
 	}
 	end = start_clock(w);
 	do {
+		if (offers != 0)
+			os_yield(); /* nothing comes before a peer has run */
 		c = look_over_hot(w);
 		if (c != NULL) {
 			worker_serve(c, WAKE_LOOKED);
@@ -134,9 +136,7 @@ static int spin_over_hot(struct server_worker *w)
 			return 1;
 		if (++looks % POLL_EVERY == 0)
 			worker_look_at_others(w);
-		if (offers != 0)
-			os_yield();
-		else
+		if (offers == 0)
 			os_cpu_relax();
 	} while (w->n_hot != 0 && (offers != 0 ? looks < offers : os_now() < end));
 	return 0;

@@ -106,6 +106,8 @@ struct server_conn {
 	uint8_t *buf; /* payload of an answer that outlives the worker's buffer */
 	uint32_t buf_cap;
 	uint32_t answer_len; /* of the last answer */
+	uint32_t n_pumps;
+	int comes_in_bursts; /* more than one message was there last time */
 	int svc_open;
 	void *svc_session;
 	via_peer peer;

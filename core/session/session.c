@@ -329,8 +329,11 @@ static int look_quickly(via_session *s)
 
 via_rc session_recv_quick(via_session *s, via_message *m)
 {
-	via_rc rc = via_session_recv(s, m);
+	via_rc rc;
 
+	if (lane_link(s)->rx_word == NULL) /* a look costs a system call: the wait begins with one */
+		return VIA_AGAIN;
+	rc = via_session_recv(s, m);
 	if (rc == VIA_AGAIN && wait_pays(&s->history, s->budget) && look_quickly(s) != 0)
 		rc = via_session_recv(s, m);
 	return rc;
@@ -345,11 +348,11 @@ static via_rc spin(via_session *s, via_time t0, uint64_t budget, via_time deadli
 	if (end > deadline)
 		end = deadline;
 	do {
+		if (offers != 0)
+			os_yield(); /* nothing comes before the peer has run */
 		if (rx_fetch(s) != VIA_AGAIN)
 			return VIA_OK;
-		if (offers != 0)
-			os_yield();
-		else if (look_quickly(s) == 0)
+		if (offers == 0 && look_quickly(s) == 0)
 			os_cpu_relax();
 	} while (offers != 0 ? ++n < offers : os_now() < end);
 	return VIA_AGAIN;
@@ -371,18 +374,14 @@ static via_rc spin_first(via_session *s, via_time t0, via_time deadline, uint64_
 	return rc;
 }
 
-via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline)
+/* The wait itself, for who has just looked, or has reason to think that there is nothing yet. */
+static via_rc wait_unseen(via_session *s, uint32_t events, via_time deadline)
 {
+	via_time t0 = os_now();
 	uint64_t spun = 0;
 	int slept = 0;
-	via_time t0;
 	via_rc rc;
 
-	if (s->phase == PHASE_ATTACH) /* what comes now is not the data link's */
-		return pause_attach(s, deadline);
-	if ((events & VIA_EV_RX) != 0 && rx_fetch(s) != VIA_AGAIN)
-		return VIA_OK;
-	t0 = os_now();
 	if (deadline <= t0)
 		return core_fail(VIA_TIMEOUT, "the deadline passed");
 	rc = events == VIA_EV_RX ? spin_first(s, t0, deadline, &spun) : VIA_AGAIN;
@@ -395,6 +394,15 @@ via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline)
 	if (rc == VIA_OK && events == VIA_EV_RX && s->budget != 0)
 		wait_learn(&s->history, os_now() - t0, slept, spun, s->budget);
 	return rc;
+}
+
+via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline)
+{
+	if (s->phase == PHASE_ATTACH) /* what comes now is not the data link's */
+		return pause_attach(s, deadline);
+	if ((events & VIA_EV_RX) != 0 && rx_fetch(s) != VIA_AGAIN)
+		return VIA_OK;
+	return wait_unseen(s, events, deadline);
 }
 
 /* A peer that is awake makes room in no time: tries again for a while before anybody sleeps. */
@@ -437,15 +445,21 @@ via_rc session_send_rest(via_session *s, const via_message *m, via_rc rc, via_ti
 
 via_rc via_session_recv_wait(via_session *s, via_message *m, via_time deadline)
 {
-	for (;;) {
-		via_rc rc = via_session_recv(s, m);
+	via_rc rc = via_session_recv(s, m);
 
-		if (rc != VIA_AGAIN)
-			return rc;
-		rc = via_session_wait(s, VIA_EV_RX, deadline);
-		if (rc != VIA_OK)
-			return rc;
-	}
+	return rc == VIA_AGAIN ? session_recv_unseen(s, m, deadline) : rc;
+}
+
+via_rc session_recv_unseen(via_session *s, via_message *m, via_time deadline)
+{
+	via_rc rc;
+
+	do {
+		rc = wait_unseen(s, VIA_EV_RX, deadline);
+		if (rc == VIA_OK)
+			rc = via_session_recv(s, m);
+	} while (rc == VIA_AGAIN);
+	return rc;
 }
 
 /* -- facts ------------------------------------------------------------------------------------------------ */

@@ -179,8 +179,10 @@ void session_disarm(via_session *s, uint32_t events);
 /* Receive lane: fetches a record if there is none yet. VIA_OK: there is one. */
 via_rc rx_fetch(via_session *s);
 void rx_drop_view(via_session *s);
-/* via_session_recv(), looking a few times without a clock when that is likely to pay. */
+/* via_session_recv() where looking costs no system call, and a few times over when that is likely to pay. */
 via_rc session_recv_quick(via_session *s, via_message *m);
+/* via_session_recv_wait() after something was sent that has to be answered first. The session is up. */
+via_rc session_recv_unseen(via_session *s, via_message *m, via_time deadline);
 /* What via_session_send_wait() does after via_session_send() answered rc. */
 via_rc session_send_rest(via_session *s, const via_message *m, via_rc rc, via_time deadline);
 /* Send lane: goes on with a message whose payload moved to another address. */
