@@ -129,7 +129,8 @@ class Bench(unittest.TestCase):
         self.assertAlmostEqual(float(row["ops_per_s"]) * float(row["seconds"]) / ops, 1, places=2)
         many = row["scenario"] in ("batch", "pipeline-batch")
         self.assertEqual(int(row["verified"]), int(row["units"]) if many else ops)
-        self.assertEqual(row["profile"], "0x0" if row["scenario"] == "memcpy" else "0x1")
+        profile = {"memcpy": "0x0", "uds>ring": "0x10000", "uds>posixshm": "0x4"}
+        self.assertEqual(row["profile"], profile.get(row["transport"], "0x1"))
         self.assertRegex(row["client_build"], r"^(gcc|clang)-\d+\.\d+\.\d+ (modules|builtin)$")
 
     def test_every_scenario(self):
@@ -153,6 +154,14 @@ class Bench(unittest.TestCase):
                 self.check(row)
                 low, high = (items.split("..") * 2)[:2]
                 self.assertTrue(int(low) <= int(row["units"]) / int(row["ops"]) <= int(high))
+
+    def test_upgrades_by_their_own_names(self):
+        """Those that are installed here; each stands on the best baseline."""
+        names = [name for name in ("ring", "posixshm") if (peer.MODULES / (name + ".so")).exists()]
+        for row in self.rows(*names, "--seconds", "0.05", "--scenario", "ping-pong", "--scenario", "pipeline-batch",
+                             "--scenario", "payload") if names else ():
+            self.check(row)
+            self.assertIn(row["transport"], ["memcpy"] + ["uds>" + name for name in names])
 
     def test_schedule(self):
         """So many operations as were due, or fewer on a slow machine, but never more."""
