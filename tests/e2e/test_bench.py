@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -16,6 +17,42 @@ COLUMNS = ("scenario,transport,policy,rate,depth,items,bytes,pin,seconds,ops,ops
            "p99_ns,p999_ns,max_ns,client_cpu_s,server_cpu_s,verified,client_build,server_build,profile")
 SCENARIOS = ("ping-pong", "pipeline", "batch", "pipeline-batch", "snapshot", "payload", "connect", "load")
 ALL = [word for name in SCENARIOS for word in ("--scenario", name)]
+
+# A server that follows the wire but not the service: answers {answer} to the 101st request.
+FAKE = """#!{python}
+import os, socket, struct, sys, threading
+sys.path.insert(0, {here!r})
+import peer
+dir = sys.argv[sys.argv.index("--serve") + 1]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(dir + "/increment.sock")
+s.listen(4)
+print("ready gcc-1.2.3 modules", flush=True)
+
+def serve():
+    c, _ = s.accept()
+    c.recv(65536)
+    c.send(peer.ack())
+    for n in range(1 << 30):
+        try:
+            q = c.recv(65536)
+        except ConnectionResetError: # with answers that nobody read
+            break
+        if not q:
+            break
+        id, = struct.unpack("=Q", q[24:32])
+        value, = struct.unpack("=Q", q[32:40])
+        value += 1
+        good = peer.header(peer.RESPONSE, 1, 8, id=id) + struct.pack("=Q", value)
+        try:
+            c.send(good if n < 100 else {answer})
+        except OSError: # the client has seen enough
+            break
+
+threading.Thread(target=serve, daemon=True).start()
+for line in sys.stdin:
+    print("cpu 0" if line == "cpu\\n" else "ok", flush=True)
+"""
 
 
 def session_of(pid):
@@ -47,7 +84,7 @@ class Bench(unittest.TestCase):
 
     def start(self, *args):
         p = subprocess.Popen([str(peer.BIN / "viaduct"), "bench", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, env=peer.environment(TMPDIR=str(self.tmp)),
+                             stderr=subprocess.PIPE, text=True, env=peer.environment(TMPDIR=str(self.tmp), VIADUCT_MODULES=str(peer.MODULES)),
                              start_new_session=True)
         self.addCleanup(self.end, p)
         return p
@@ -92,7 +129,8 @@ class Bench(unittest.TestCase):
         self.assertAlmostEqual(float(row["ops_per_s"]) * float(row["seconds"]) / ops, 1, places=2)
         many = row["scenario"] in ("batch", "pipeline-batch")
         self.assertEqual(int(row["verified"]), int(row["units"]) if many else ops)
-        self.assertEqual(row["profile"], "0x0" if row["scenario"] == "memcpy" else "0x1")
+        profile = {"memcpy": "0x0", "uds>ring": "0x10000", "uds>posixshm": "0x4"}
+        self.assertEqual(row["profile"], profile.get(row["transport"], "0x1"))
         self.assertRegex(row["client_build"], r"^(gcc|clang)-\d+\.\d+\.\d+ (modules|builtin)$")
 
     def test_every_scenario(self):
@@ -116,6 +154,14 @@ class Bench(unittest.TestCase):
                 self.check(row)
                 low, high = (items.split("..") * 2)[:2]
                 self.assertTrue(int(low) <= int(row["units"]) / int(row["ops"]) <= int(high))
+
+    def test_upgrades_by_their_own_names(self):
+        """Those that are installed here; each stands on the best baseline."""
+        names = [name for name in ("ring", "posixshm") if (peer.MODULES / (name + ".so")).exists()]
+        for row in self.rows(*names, "--seconds", "0.05", "--scenario", "ping-pong", "--scenario", "pipeline-batch",
+                             "--scenario", "payload") if names else ():
+            self.check(row)
+            self.assertIn(row["transport"], ["memcpy"] + ["uds>" + name for name in names])
 
     def test_schedule(self):
         """So many operations as were due, or fewer on a slow machine, but never more."""
@@ -162,6 +208,29 @@ class Bench(unittest.TestCase):
         self.assertIn("/nowhere/viaduct: No such file", err)
         out, err = self.finish(self.start("uds", "--server-program", "/bin/true"), 1)
         self.assertIn("the server process ended with status 0", err)
+
+    def fake(self, answer, *args):
+        with tempfile.TemporaryDirectory() as dir:
+            script = pathlib.Path(dir, "viaduct")
+            script.write_text(FAKE.format(python=sys.executable, here=str(pathlib.Path(__file__).parent), answer=answer))
+            script.chmod(0o700)
+            out, err = self.finish(self.start("--seconds", "60", "--csv", "--server-program", str(script), *args), 1)
+        self.assertEqual(out, COLUMNS + "\n")
+        self.assertEqual(err.count("\n"), 1, err)
+        return err
+
+    def test_a_wrong_answer_is_no_result(self):
+        wrong = "good[:32] + struct.pack('=Q', value + 1)"
+        for scenario in ("ping-pong", "pipeline"):
+            self.assertRegex(self.fake(wrong, "uds", "--scenario", scenario),
+                             rf"{scenario} over uds: the counter chain is broken: expected \d+, found \d+")
+            short = "peer.header(peer.RESPONSE, 1, 7, id=id) + bytes(7)"
+            self.assertIn("the counter chain is broken", self.fake(short, "uds", "--scenario", scenario))
+            failed = "peer.header(peer.RESPONSE, 1, 0, id=id, status=6)"
+            self.assertIn("INTERNAL_ERROR", self.fake(failed, "uds", "--scenario", scenario))
+
+    def test_another_profile_is_no_result(self):
+        self.assertIn("profile: expected one of 0x10000, the handshake chose 0x1", self.fake("good", "uds>ring"))
 
     def test_wrong_usage(self):
         for args, says in ((["--scenario", "ping"], "ping-pong"), (["--rate", "0"], "--rate"), (["--depth", "65"], "1..64"),

@@ -55,7 +55,7 @@ static void csv_row(buf *b, const bench_row *row, const bench_result *r)
 	buf_char(b, ',');
 	if (what->has_bytes)
 		buf_printf(b, "%u", row->bytes);
-	buf_printf(b, ",%s,%.6f,%llu,%.1f,%llu,%.1f", pins[row->pin], (double)r->span_ns / 1e9,
+	buf_printf(b, ",%s,%.6f,%llu,%.3f,%llu,%.3f", pins[row->pin], (double)r->span_ns / 1e9,
 		   (unsigned long long)r->ops, per_second(r->ops, r->span_ns),
 		   (unsigned long long)units_of(row, r), per_second(units_of(row, r), r->span_ns));
 	for (i = 0; i < 4; i++)

@@ -158,13 +158,12 @@ static int check_numbers(bench_run *b, const via_iov *items, uint32_t n, uint64_
 	uint64_t value = 0;
 	uint32_t i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++, expected++) {
 		if (via_increment_decode(items[i].base, items[i].len, &value, NULL) != VIA_OK ||
-		    value != expected + i)
+		    value != expected)
 			return bench_fail(b,
 					  "the counter chain is broken: expected %llu, found %llu",
-					  (unsigned long long)(expected + i),
-					  (unsigned long long)value);
+					  (unsigned long long)expected, (unsigned long long)value);
 	}
 	return 1;
 }
