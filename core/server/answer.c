@@ -371,16 +371,16 @@ static enum answer_result run_many(struct server_conn *c)
 	return finish(j, VIA_STATUS_OK, (uint32_t)via_wire_batch_finish(&j->batch));
 }
 
-void answer_begin(struct server_conn *c, const via_message *m, uint8_t *dst, uint32_t cap)
+void answer_begin(struct server_conn *c, uint8_t *dst, uint32_t cap)
 {
 	struct job *j = &c->job;
+	const via_message *m = &j->request;
 	int is_batch = (m->flags & VIA_WIRE_FLAG_BATCH) != 0;
 
 	/* a batch of one comes with and without a directory: docs/wire.md section 3 */
 	if (is_batch != 0 && m->item_count == 1)
 		is_batch = via_wire_batch_has_directory(m->payload, m->payload_len);
 	/* not all of it: what is left belongs to late answers, which leave it as it was, and to batches */
-	j->request = *m;
 	j->is_batch = is_batch;
 	j->index = 0;
 	j->dst = dst;

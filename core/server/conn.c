@@ -268,7 +268,7 @@ static void take_message(struct server_conn *c, const via_message *m)
 		make_answer(c, m, VIA_STATUS_INTERNAL_ERROR, NULL, 0);
 		return;
 	}
-	answer_begin(c, m, dst, room);
+	answer_begin(c, dst, room);
 	if ((flags & VIA_SVC_BLOCKING) != 0)
 		give_to_pool(c);
 	else
@@ -300,17 +300,17 @@ static void session_ended(struct server_conn *c, via_rc rc)
 /* Takes one message. 0: there is none, or the conn has other things to do first. */
 static int take_one(struct server_conn *c)
 {
-	via_message m;
+	via_message *m = &c->job.request;
 	via_rc rc;
 
 	core_error_clear();
-	rc = via_session_recv(c->s, &m);
+	rc = via_session_recv(c->s, m);
 	if (rc == VIA_OK) {
-		take_message(c, &m);
+		take_message(c, m);
 		return 1;
 	}
 	if (rc == VIA_LIMIT)
-		make_answer(c, &m, VIA_STATUS_LIMIT_EXCEEDED, NULL, 0);
+		make_answer(c, m, VIA_STATUS_LIMIT_EXCEEDED, NULL, 0);
 	else if (rc == VIA_AGAIN)
 		watch_partial(c);
 	else

@@ -179,8 +179,8 @@ enum answer_result { ANSWER_READY, ANSWER_PENDING };
 /* Finds the service and the codec of a message; a status other than OK is the whole answer. */
 uint16_t answer_bind(struct server_conn *c, const via_message *m);
 void answer_unbind(struct server_endpoint *ep);
-/* Starts and continues a message. dst has room for cap bytes. */
-void answer_begin(struct server_conn *c, const via_message *m, uint8_t *dst, uint32_t cap);
+/* Starts and continues the message in c->job.request. dst has room for cap bytes. */
+void answer_begin(struct server_conn *c, uint8_t *dst, uint32_t cap);
 enum answer_result answer_run(struct server_conn *c);
 /* To be called once after ANSWER_PENDING, when this thread has nothing more to do with the conn. */
 void answer_gate(struct server_conn *c);

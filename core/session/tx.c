@@ -35,7 +35,7 @@ static via_rc put_record(via_session *s, const void *head, uint32_t head_len, co
 	uint8_t joined[JOIN_MAX];
 	via_rc rc;
 
-	if (body_len != 0 && (l->caps & VIA_CAP_ZC_TX) == 0 &&
+	if (body_len != 0 &&
 	    head_len + body_len <= sizeof joined) { /* one part costs a socket less than two */
 		memcpy(joined, head, head_len);
 		memcpy(joined + head_len, body, body_len);
@@ -103,6 +103,32 @@ static via_wire_header header_of(const via_message *m)
 				 .message_id = m->id};
 }
 
+/* A whole message into the link's own memory: encoded there, so that nothing is copied twice. */
+static via_rc place_message(via_session *s, const via_message *m)
+{
+	via_link *l = s->data;
+	via_wire_header h = header_of(m);
+	via_slot slot;
+	via_rc rc = l->ops->reserve(l, VIA_WIRE_HEADER + m->payload_len, &slot);
+
+	if (rc == VIA_LIMIT)
+		return VIA_AGAIN;
+	if (rc != VIA_OK)
+		return session_link_end(rc);
+	via_wire_header_encode(&h, slot.data);
+	if (m->payload_len != 0)
+		memcpy((uint8_t *)slot.data + VIA_WIRE_HEADER, m->payload, m->payload_len);
+	slot.len = VIA_WIRE_HEADER + m->payload_len;
+	rc = l->ops->commit(l, &slot, 1);
+	if (rc == 1)
+		return VIA_OK;
+	if (rc != 0 && rc != VIA_AGAIN)
+		return session_link_end(rc);
+	slot.len = VIA_SKIP;
+	(void)l->ops->commit(l, &slot, 1);
+	return VIA_AGAIN;
+}
+
 static via_rc start_message(via_session *s, const via_message *m)
 {
 	tx_lane *t = &s->tx;
@@ -110,6 +136,8 @@ static via_rc start_message(via_session *s, const via_message *m)
 	uint32_t first = m->payload_len;
 	via_rc rc;
 
+	if (s->chunked == 0 && (((const via_link *)s->data)->caps & VIA_CAP_ZC_TX) != 0)
+		return place_message(s, m);
 	t->header = header_of(m);
 	if (s->chunked != 0 && first > chunk_room(s))
 		first = chunk_room(s);

@@ -264,6 +264,9 @@ static int fill(bench_run *b, uint64_t *n_sent, via_time *next)
 	if (p->is_pending && !flush(b))
 		return 0;
 	p->is_ending |= is_paced && now >= phase->end;
+	if (!is_paced && p->n_under_way > p->depth / 2)
+		return 1; /* several in a row cost less than one at a time */
+	via_session_cork(b->session);
 	while (!p->is_ending && sent == 1 && p->n_under_way < p->depth &&
 	       p->places[p->next_id % p->depth].id == 0) {
 		if (is_paced && (due = bench_due(b, *n_sent)) > now) {
@@ -275,6 +278,7 @@ static int fill(bench_run *b, uint64_t *n_sent, via_time *next)
 		*n_sent += sent == 1;
 		p->is_ending |= *n_sent == phase->max_ops;
 	}
+	via_session_uncork(b->session);
 	p->is_full = sent == 0;
 	return sent >= 0;
 }

@@ -115,6 +115,7 @@ static inline via_rc take(struct ring_link *l, uint64_t word, via_view *out)
 	rx->at += stride;
 	if (rx->at >= rx->capacity)
 		rx->at -= rx->capacity;
+	__builtin_prefetch(rx->data + rx->at); /* the next record is often there already */
 	l->base.rx_word = (const volatile uint64_t *)(const volatile void *)(rx->data + rx->at);
 	return 1;
 }
