@@ -106,7 +106,8 @@ Test(posixshm_peer, a_foreign_client_is_served)
 		cr_assert_eq(shm_get(r.b, &v), 1, "%s", rig_detail());
 		rig_check_fill(&v, length_of(i), i);
 		memcpy(data, v.data, v.len);
-		cr_assert_eq(r.b->ops->reserve(r.b, v.len, &s), VIA_AGAIN, "while the view is held");
+		cr_assert_eq(r.b->ops->reserve(r.b, v.len, &s), VIA_AGAIN,
+			     "while the view is held");
 		r.b->ops->release(r.b, &v, 1);
 		cr_assert_eq(r.b->ops->reserve(r.b, v.len, &s), VIA_OK);
 		memcpy(s.data, data, v.len);
