@@ -30,13 +30,16 @@
 #define LONGEST 2 /* lines of a record */
 #endif
 #ifndef AHEAD
-#define AHEAD 2 /* lines whose first word is kept clear in front of the tail */
+#define AHEAD 2 /* lines, the one at the tail included, whose first word is cleared when there is time */
 #endif
 #ifndef LAZY
-#define LAZY 2 /* lines consumed until the head is published, if nothing else asks for it */
+#define LAZY 2 /* lines given back until the head is published by release() */
 #endif
 #ifndef WEAK
 #define WEAK 0
+#endif
+#ifndef POLL
+#define POLL 0 /* a consumer may also look for ever, without sleeping: then what release() publishes must do */
 #endif
 #ifndef LIMIT
 #define LIMIT 0 /* records of direction 0; 0: none */
@@ -51,10 +54,10 @@
 #define PUBLISH_FENCE 1 /* producer: commit word, fence, rx_sleep */
 #endif
 #ifndef RX_SLEEP_FENCE
-#define RX_SLEEP_FENCE 1 /* consumer: rx_sleep, fence, commit word */
+#define RX_SLEEP_FENCE 1 /* consumer: rx_sleep and head, fence, tx_sleep and commit word */
 #endif
 #ifndef HEAD_FENCE
-#define HEAD_FENCE 1 /* consumer: head, fence, tx_sleep */
+#define HEAD_FENCE 1 /* consumer awake: head, fence, tx_sleep */
 #endif
 #ifndef TX_SLEEP_FENCE
 #define TX_SLEEP_FENCE 1 /* producer: tx_sleep, fence, head */
@@ -69,7 +72,7 @@
 #define SPARE 1 /* one line stays free */
 #endif
 #ifndef HEAD_BEFORE_SLEEP
-#define HEAD_BEFORE_SLEEP 1 /* recv() that finds nothing publishes the head */
+#define HEAD_BEFORE_SLEEP 1 /* a consumer that goes to sleep publishes the head */
 #endif
 #ifndef DRAIN_ALONE
 #define DRAIN_ALONE 1 /* bells are drained only while the side's other lane is not armed */
@@ -339,19 +342,24 @@ inline write_record(d)
 		sent[d] = AT(sent[d], span);
 		clear = (clear > span -> clear - span : 0);
 		span = 0
-	};
+	}
+}
+
+/* Off the way of the record, as far as it likes. */
+inline clear_ahead(d)
+{
 	do
 	:: CLEAR && clear < AHEAD && clear < FREE(d) ->
 		store(PRODUCER(d), WORD + LINE(d, sent[d] + clear), 0, 0);
 		clear++
-	:: else -> break
+	:: break
 	od
 }
 
 proctype producer(byte d)
 {
 	byte span, seen, n;
-	byte clear = AHEAD;
+	byte clear = 1;
 #if LIMIT
 	byte made;
 #endif
@@ -403,6 +411,7 @@ write:
 	write_record(d);
 #endif
 	wake(PRODUCER(d), rx_sleep[d], PUBLISH_FENCE);
+	clear_ahead(d);
 	goto next;
 end_stopped:
 	false
@@ -423,8 +432,7 @@ inline publish_head(d)
 	atomic {
 		store(CONSUMER(d), HEAD + d, got[d], 1);
 		told = got[d]
-	};
-	wake(CONSUMER(d), tx_sleep[d], HEAD_FENCE)
+	}
 }
 
 proctype consumer(byte d)
@@ -443,24 +451,28 @@ next:	atomic {
 		got[d] = AT(got[d], span);
 		span = 0;
 		if
-		:: DISTANCE(told, got[d]) >= LAZY || tx_sleep[d] != 0
+		:: DISTANCE(told, got[d]) >= LAZY
 		:: else -> goto next
 		fi
 	};
 	publish_head(d);
+	wake(CONSUMER(d), tx_sleep[d], HEAD_FENCE);
 	goto next;
 nothing:
+	if
+	:: true
+#if POLL
+	:: goto end_poll
+#endif
+	fi;
+	mark_armed(CONSUMER(d));
+	store(CONSUMER(d), RX_SLEEP + d, 1, 0);
 	if
 	:: HEAD_BEFORE_SLEEP && told != got[d] -> publish_head(d)
 	:: else
 	fi;
-	mark_armed(CONSUMER(d));
-	store(CONSUMER(d), RX_SLEEP + d, 1, 0);
+	wake(CONSUMER(d), tx_sleep[d], RX_SLEEP_FENCE); /* one fence for both */
 	atomic {
-		if
-		:: RX_SLEEP_FENCE -> FENCE(CONSUMER(d))
-		:: else
-		fi;
 		if
 		:: word[LINE(d, got[d])] != 0 -> goto awake
 		:: else
@@ -469,7 +481,12 @@ nothing:
 end_sleep:
 	bell[SIDE(CONSUMER(d))] > 0;
 awake:	disarm(CONSUMER(d), RX_SLEEP + d);
+	goto next;
+#if POLL
+end_poll:
+	word[LINE(d, got[d])] != 0;
 	goto next
+#endif
 }
 
 /* -- the end ----------------------------------------------------------------------------------------- */
