@@ -322,15 +322,47 @@ Test(posixshm, the_ends_take_turns)
 		cr_assert_eq(rig_send_once(r.a, "a", 1), VIA_OK);
 		check_turn(&r, VIA_AGAIN, VIA_AGAIN);
 		cr_assert_eq(r.b->ops->recv(r.b, &v, 1), 1);
-		check_turn(&r, VIA_AGAIN, VIA_OK); /* the view is still out */
+		check_turn(&r, VIA_AGAIN, VIA_AGAIN); /* the view is still out */
 		r.b->ops->release(r.b, &v, 1);
 		check_turn(&r, VIA_AGAIN, VIA_OK);
 		cr_assert_eq(rig_send_once(r.b, "b", 1), VIA_OK);
 		check_turn(&r, VIA_AGAIN, VIA_AGAIN);
 		cr_assert_eq(r.a->ops->recv(r.a, &v, 1), 1);
-		check_turn(&r, VIA_OK, VIA_AGAIN);
+		check_turn(&r, VIA_AGAIN, VIA_AGAIN);
 		r.a->ops->release(r.a, &v, 1);
 	}
+	rig_close(&r);
+}
+
+/* Whoever could send now would let the peer write over what the view shows. */
+Test(posixshm, a_held_view_is_not_written_over)
+{
+	rig r;
+	raw_peer p;
+	via_view v;
+	uint8_t data[64];
+
+	shm_open_pair(&r, 64, 64);
+	cr_assert_eq(r.a->ops->expect(r.a, 64), VIA_OK);
+	rig_fill(data, sizeof data, 1);
+	cr_assert_eq(rig_send_once(r.a, data, sizeof data), VIA_OK);
+	cr_assert_eq(r.b->ops->recv(r.b, &v, 1), 1);
+	r.b->ops->release(r.b, &v, 1);
+	rig_fill(data, sizeof data, 2);
+	cr_assert_eq(rig_send_once(r.b, data, sizeof data), VIA_OK);
+	cr_assert_eq(raw_attach(&p, shm_path(&r, 1), 1), 0);
+	cr_assert_eq(r.a->ops->recv(r.a, &v, 1), 1);
+	cr_expect_eq(try_reserve(r.a), VIA_AGAIN);
+	cr_expect_eq(rig_send_once(r.a, "x", 1), VIA_AGAIN);
+	cr_expect_eq(raw_u64(&p, AT_REQ_SEQ), 1, "the peer was told of a second request");
+	cr_expect_eq(rig_send_once(r.b, "x", 1), VIA_AGAIN);
+	rig_check_fill(&v, sizeof data, 2);
+	r.a->ops->release(r.a, &v, 1);
+	r.a->ops->release(r.a, &v, 1); /* of a view that is not out: counts for nothing */
+	cr_expect_eq(rig_send_once(r.a, "x", 1), VIA_OK);
+	cr_expect_eq(rig_send_once(r.a, "x", 1), VIA_AGAIN);
+	cr_expect_eq(raw_u64(&p, AT_REQ_SEQ), 2);
+	raw_close(&p);
 	rig_close(&r);
 }
 

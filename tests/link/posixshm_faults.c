@@ -303,8 +303,10 @@ static int on_a_full_file_system(rig *r)
 		return 5;
 	memset(s.data, 7, s.cap);
 	s.len = s.cap;
-	if (r->a->ops->commit(r->a, &s, 1) != 1 || r->b->ops->recv(r->b, &v, 1) != 1 ||
-	    r->b->ops->reserve(r->b, 16384, &s) != VIA_OK)
+	if (r->a->ops->commit(r->a, &s, 1) != 1 || r->b->ops->recv(r->b, &v, 1) != 1)
+		return 6;
+	r->b->ops->release(r->b, &v, 1);
+	if (r->b->ops->reserve(r->b, 16384, &s) != VIA_OK)
 		return 6;
 	memset(s.data, 8, s.cap);
 	s.len = s.cap;

@@ -14,6 +14,9 @@ static char run_dir[1024];
 #define VIA_UPGRADE_LINUX(spec) /* these tests offer the baseline only */
 char sr_stacks[][32] = {
 #include "link/stacks.def"
+#if defined(__linux__)
+	"uds>ring", "uds>posixshm", "fault+uds>ring", "uds>fault+ring", "fault+uds>posixshm",
+#endif
 };
 
 size_t sr_n_stacks(void)
@@ -21,24 +24,62 @@ size_t sr_n_stacks(void)
 	return sizeof sr_stacks / sizeof sr_stacks[0];
 }
 
+uint32_t sr_profiles(const char *spec)
+{
+	return strchr(spec, '>') != NULL ? 0 : 1;
+}
+
 /* -- begin and end ------------------------------------------------------------------------------------------ */
 
-void sr_open(void)
+static void open_with(const char *modules)
 {
 	via_registry_options o = VIA_REGISTRY_OPTIONS_INIT;
 	char path[1024];
 	const char sep[2] = {OS_PATH_SEP, '\0'};
 
+	snprintf(path, sizeof path, "%s%s%s", modules, sep, VIA_TEST_SESSION_MODULES);
+	o.module_path = path;
+	o.load_mode = VIA_LOAD_DIRECT;
+	o.hooks = &rig_env;
+	sr_ok(reg_open(&o, script_builtins, &r_));
+}
+
+static void open_rig(void)
+{
 	(void)wait_sleep_cost(
 		&core_env_libc); /* measured once, so that no test counts it as its own */
 	rig_open();
 	snprintf(run_dir, sizeof run_dir, "%s", rig_path("x"));
 	run_dir[strlen(run_dir) - 2] = '\0';
-	snprintf(path, sizeof path, "%s%s%s", VIA_TEST_MODULE_DIR, sep, VIA_TEST_SESSION_MODULES);
-	o.module_path = path;
-	o.load_mode = VIA_LOAD_DIRECT;
-	o.hooks = &rig_env;
-	sr_ok(reg_open(&o, script_builtins, &r_));
+}
+
+void sr_open(void)
+{
+	open_rig();
+	open_with(VIA_TEST_MODULE_DIR);
+}
+
+#if defined(_WIN32)
+static const char *const few[] = {"loop.dll"};
+#else
+static const char *const few[] = {"loop.so", "uds.so"};
+#endif
+
+void sr_open_few(void)
+{
+	const char *dir;
+	char from[1024], to[64];
+	size_t i;
+
+	open_rig();
+	dir = rig_path("few");
+	rig_mkdir(dir);
+	for (i = 0; i < sizeof few / sizeof few[0]; i++) {
+		snprintf(from, sizeof from, "%s/%s", VIA_TEST_MODULE_DIR, few[i]);
+		snprintf(to, sizeof to, "few/%s", few[i]);
+		rig_copy(from, rig_path(to));
+	}
+	open_with(dir);
 }
 
 void sr_close(void)
@@ -294,6 +335,13 @@ sr_pair sr_connect(const char *spec, const via_session_config *config)
 	sr_ok(via_session_start(r_, &ep, config, &p.client));
 	sr_ok(sr_handshake(p.client, &p.server));
 	return p;
+}
+
+int sr_pipelines(const sr_pair *p)
+{
+	const via_link *l = p->client->data;
+
+	return (l->caps & VIA_CAP_PIPELINE) != 0;
 }
 
 void sr_pair_close(sr_pair *p)

@@ -13,6 +13,8 @@
 
 /* .init and .fini of every suite: opens r_, and checks at the end that nothing is left. */
 void sr_open(void);
+/* The same with no upgrade but the test's own, so that what is offered is known. */
+void sr_open_few(void);
 void sr_close(void);
 extern via_registry *r_;
 
@@ -81,7 +83,7 @@ via_rc sr_handshake(via_session *client, via_session **server);
 void sr_pair_close(sr_pair *p);
 /* Sends request and answers it, checking both. */
 void sr_exchange(sr_pair *p, uint64_t id, uint32_t request, uint32_t response);
-/* The stacks of tests/link/stacks.def. */
+/* The stacks of tests/link/stacks.def, alone and, on Linux, with each upgrade. */
 #define STACK_TEST(S, N) \
 	ParameterizedTestParameters(S, N) \
 	{ \
@@ -90,6 +92,10 @@ void sr_exchange(sr_pair *p, uint64_t id, uint32_t request, uint32_t response);
 	ParameterizedTest(char spec[32], S, N)
 extern char sr_stacks[][32];
 size_t sr_n_stacks(void);
+/* What a session over spec is to offer, so that spec is what carries its data. */
+uint32_t sr_profiles(const char *spec);
+/* Whether a side may send again before it was answered. */
+int sr_pipelines(const sr_pair *p);
 
 os_thread *sr_thread(void (*fn)(void *), void *arg);
 void sr_join(os_thread *t);

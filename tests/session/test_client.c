@@ -3,6 +3,9 @@
 
 TestSuite(client, .init = sr_open, .fini = sr_close, .timeout = 60);
 
+/* The baseline and the test's own upgrade, whatever else is installed. */
+#define TEST_PROFILES 0x20001u
+
 static via_client *open_client(const char *spec, uint32_t batch)
 {
 	via_client_options o = {.struct_size = sizeof o,
@@ -10,6 +13,8 @@ static via_client *open_client(const char *spec, uint32_t batch)
 				.config = sr_config()};
 	via_client *c = NULL;
 
+	if (strchr(spec, '>') == NULL)
+		o.config.profiles = TEST_PROFILES;
 	o.call_timeout_ms = 20000;
 	o.config.max_request_batch = batch;
 	sr_ok(via_client_open(r_, &o, &c));

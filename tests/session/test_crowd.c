@@ -90,7 +90,7 @@ static void be_client(void *arg)
 	via_session *s = NULL;
 	uint64_t i;
 
-	config.profiles = 1;
+	config.profiles = sr_profiles(c->spec);
 	c->rc = via_session_connect(r_, &ep, &config, rig_soon(), &s);
 	for (i = 1; i <= 20 && c->rc == VIA_OK; i++)
 		c->rc = one_call(s, (uint64_t)c->number << 32 | i);
@@ -216,7 +216,7 @@ STACK_TEST(crowd, server_that_never_answers)
 	via_session *s = NULL;
 	via_time t0 = os_now();
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	sr_listen(spec, &c);
 	sr_is(via_session_connect(r_, &ep, &c, via_deadline(20000000u), &s), VIA_TIMEOUT);
 	c.handshake_ms = 20;
@@ -229,7 +229,7 @@ STACK_TEST(crowd, connections_come_and_go)
 	via_session_config c = sr_config();
 	uint32_t i;
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	sr_listen(spec, &c);
 	for (i = 0; i < 200; i++) {
 		sr_pair p = sr_connect(spec, &c);

@@ -1,7 +1,7 @@
 /* tests/session/test_hs_server.c - what the server makes of a HELLO: docs/wire.md section 6, row by row. */
 #include "sess_rig.h"
 
-TestSuite(hs_server, .init = sr_open, .fini = sr_close, .timeout = 30);
+TestSuite(hs_server, .init = sr_open_few, .fini = sr_close, .timeout = 30);
 
 static via_wire_hello good_hello(void)
 {

@@ -2,7 +2,7 @@
 #include "sess_rig.h"
 #include "vec.h"
 
-TestSuite(replay, .init = sr_open, .fini = sr_close, .timeout = 30);
+TestSuite(replay, .init = sr_open_few, .fini = sr_close, .timeout = 30);
 
 static vec load(const char *folder, const char *name)
 {

@@ -13,7 +13,7 @@ STACK_TEST(stacks, messages_of_many_sizes)
 		via_session_config c = sr_config();
 		sr_pair p;
 
-		c.profiles = 1;
+		c.profiles = sr_profiles(spec);
 		c.max_request_payload = c.max_response_payload = 1 << 20;
 		c.packet_size = packets[k];
 		sr_listen(spec, &c);
@@ -40,7 +40,7 @@ STACK_TEST(stacks, terms_are_agreed_and_kept)
 	c.max_request_batch = 12;
 	c.packet_size = 600;
 	sr_listen(spec, &server);
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	p = sr_connect(spec, &c);
 	a = sr_info(p.client);
 	b = sr_info(p.server);
@@ -63,7 +63,7 @@ STACK_TEST(stacks, refusals_leave_the_listener_alone)
 	via_session *s = NULL, *server;
 	sr_pair p;
 
-	good.profiles = 1;
+	good.profiles = sr_profiles(spec);
 	sr_listen(spec, &good);
 	ep.auth_token++;
 	sr_ok(via_session_start(r_, &ep, &good, &s));
@@ -71,7 +71,7 @@ STACK_TEST(stacks, refusals_leave_the_listener_alone)
 	cr_assert_eq(sr_info(s).status, VIA_STATUS_AUTH_FAILED);
 	via_session_close(s);
 	ep.auth_token--;
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	c.max_request_payload = 1025;
 	sr_ok(via_session_start(r_, &ep, &c, &s));
 	sr_is(sr_handshake(s, &server), VIA_REFUSED);
@@ -111,6 +111,31 @@ STACK_TEST(stacks, endpoint_in_use)
 
 /* -- pipelining ------------------------------------------------------------------------------------------ */
 
+/* A link without VIA_CAP_PIPELINE takes the next request when the answer has been received. */
+static void one_after_the_other(sr_pair *p)
+{
+	via_message m = {.kind = VIA_WIRE_REQUEST, .item_count = 1}, got;
+	uint64_t i;
+
+	for (i = 0; i < 100; i++) {
+		m.id = i;
+		sr_ok(via_session_send(p->client, &m));
+		sr_is(via_session_send(p->client, &m), VIA_EXISTS);
+		m.id = i + 1;
+		sr_is(via_session_send(p->client, &m), VIA_AGAIN);
+		sr_ok(via_session_recv_wait(p->server, &got, rig_soon()));
+		got.kind = VIA_WIRE_RESPONSE;
+		via_session_release(p->server, &got);
+		sr_is(via_session_send(p->client, &m), VIA_AGAIN);
+		sr_ok(via_session_send(p->server, &got));
+		sr_is(via_session_send(p->server, &got), VIA_AGAIN);
+		sr_is(via_session_send(p->client, &m), VIA_AGAIN);
+		sr_ok(via_session_recv_wait(p->client, &got, rig_soon()));
+		cr_assert_eq(got.id, i);
+		via_session_release(p->client, &got);
+	}
+}
+
 STACK_TEST(stacks, hundred_in_flight_answered_out_of_order)
 {
 	via_session_config c = sr_config();
@@ -120,10 +145,15 @@ STACK_TEST(stacks, hundred_in_flight_answered_out_of_order)
 	uint32_t i;
 	sr_pair p;
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	c.packet_size = 40;
 	sr_listen(spec, &c);
 	p = sr_connect(spec, &c);
+	if (!sr_pipelines(&p)) {
+		one_after_the_other(&p);
+		sr_pair_close(&p);
+		return;
+	}
 	m = (via_message){.kind = VIA_WIRE_REQUEST,
 			  .item_count = 1,
 			  .payload = "0123456789",
@@ -209,7 +239,7 @@ STACK_TEST(stacks, send_and_receive_in_two_threads)
 	uint32_t i;
 	sr_pair p;
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	c.packet_size = 1000;
 	c.max_request_payload = c.max_response_payload = 4000;
 	sr_listen(spec, &c);
@@ -242,7 +272,7 @@ STACK_TEST(stacks, close_is_seen_by_a_sleeper_and_sticks)
 	via_rc rc;
 	sr_pair p;
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	sr_listen(spec, &c);
 	p = sr_connect(spec, &c);
 	sr_ok(via_session_send(p.client, &m)); /* in flight when it ends */
@@ -269,7 +299,7 @@ STACK_TEST(stacks, abort_wakes_a_sleeper_and_sticks)
 	via_message m;
 	uint32_t i;
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	sr_listen(spec, &c);
 	for (i = 0; i < 20; i++) {
 		sr_pair p = sr_connect(spec, &c);
@@ -319,7 +349,7 @@ STACK_TEST(stacks, deadlines)
 	via_time t0;
 	sr_pair p;
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	sr_listen(spec, &c);
 	sr_is(via_acceptor_accept(acceptor_, VIA_POLL, &s), VIA_TIMEOUT);
 	sr_is(via_acceptor_accept(acceptor_, via_deadline(1000000u), &s), VIA_TIMEOUT);
@@ -350,7 +380,7 @@ STACK_TEST(stacks, full_link_times_out_and_fills_again)
 	via_rc rc;
 	sr_pair p;
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	c.max_request_payload = sizeof body;
 	sr_listen(spec, &c);
 	p = sr_connect(spec, &c);
@@ -362,6 +392,13 @@ STACK_TEST(stacks, full_link_times_out_and_fills_again)
 	sr_is(via_session_send_wait(p.client, &m, via_deadline(2000000u)), VIA_TIMEOUT);
 	sr_ok(via_session_recv_wait(p.server, &got, rig_soon()));
 	via_session_release(p.server, &got);
+	if (!sr_pipelines(&p)) {
+		got.kind = VIA_WIRE_RESPONSE;
+		got.payload_len = 0;
+		sr_ok(via_session_send(p.server, &got));
+		sr_ok(via_session_recv_wait(p.client, &got, rig_soon()));
+		via_session_release(p.client, &got);
+	}
 	sr_ok(via_session_send_wait(p.client, &m, rig_soon()));
 	sr_pair_close(&p);
 }
@@ -373,7 +410,7 @@ static void wait_any(const via_waitobj *objs, via_rc n, via_time until)
 	uint32_t ready;
 	via_rc rc;
 
-	if (n == VIA_BUSY)
+	if (n == VIA_BUSY || n == VIA_CLOSED || n == VIA_RESET) /* the next verb tells */
 		return;
 	cr_assert(n >= 0 && n <= 32, "%s", via_rc_name(n));
 	rc = os_wait(&core_env_libc, objs, (uint32_t)n, until < rig_soon() ? until : rig_soon(),
@@ -436,7 +473,7 @@ STACK_TEST(stacks, event_loops_on_both_sides)
 	uint64_t i;
 	via_rc rc;
 
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	sr_listen(spec, &c);
 	t = sr_thread(serve_by_events, NULL);
 	sr_ok(via_session_start(r_, &ep, &c, &s));
@@ -472,10 +509,11 @@ STACK_TEST(stacks, handed_over_sessions_are_quiet)
 	via_waitobj objs[8], pair[2];
 	via_time until;
 	uint32_t ready, i;
+	via_rc n;
 
 	for (i = 0; i < 8; i++)
 		objs[i].struct_size = sizeof objs[0];
-	c.profiles = 1;
+	c.profiles = sr_profiles(spec);
 	sr_listen(spec, &c);
 	sr_ok(via_session_start(r_, &ep, &c, &s));
 	sr_is(via_acceptor_step(acceptor_, &server), VIA_AGAIN);
@@ -483,9 +521,11 @@ STACK_TEST(stacks, handed_over_sessions_are_quiet)
 	sr_is(via_session_step(s), VIA_AGAIN);
 	sr_ok(os_wait(&core_env_libc, objs, 2, rig_soon(), &ready));
 	sr_ok(via_acceptor_step(acceptor_, &server));
-	cr_assert_eq(via_session_wait_set(server, VIA_EV_RX, pair), 1);
-	sr_is(os_wait(&core_env_libc, pair, 1, via_deadline(3000000u), &ready), VIA_TIMEOUT);
-	via_session_wait_done(server, VIA_EV_RX, 1);
+	n = via_session_wait_set(server, VIA_EV_RX, pair);
+	cr_assert(n == 1 || (n == 2 && pair[0].kind == VIA_WAIT_WORD), "%s", via_rc_name(n));
+	sr_is(os_wait(&core_env_libc, pair, (uint32_t)n, via_deadline(3000000u), &ready),
+	      VIA_TIMEOUT);
+	via_session_wait_done(server, VIA_EV_RX, n);
 	via_session_close(s);
 	via_session_close(server);
 }

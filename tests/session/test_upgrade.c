@@ -4,7 +4,7 @@
 
 #define UP 0x20000u
 
-TestSuite(upgrade, .init = sr_open, .fini = sr_close, .timeout = 60);
+TestSuite(upgrade, .init = sr_open_few, .fini = sr_close, .timeout = 60);
 
 static void configure(const char *config)
 {

@@ -46,7 +46,7 @@ struct pshm_link {
 	uint64_t rx_seq, rx_first; /* taken last; when the link was made */
 	uint32_t expect;
 	_Atomic uint32_t view_out; /* read by the send lane when it looks for a record */
-	char path[]; /* server: the file's name; client: empty */
+	char path[];               /* server: the file's name; client: empty */
 };
 
 static struct pshm_link *link_of(via_link *base)
