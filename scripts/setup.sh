@@ -8,7 +8,7 @@ set -eu
 packages_of() {
 	case "$1" in
 	build) echo gcc libc6-dev cmake ninja-build ;;
-	test) echo pkg-config libcriterion-dev python3 ;;
+	test) echo pkg-config libcriterion-dev python3 spin ;;
 	windows) echo gcc-mingw-w64-x86-64-win32 wine wine64 ;;
 	fuzz) echo afl++ clang libclang-rt-14-dev ;;
 	coverage) echo gcovr ;;
@@ -21,7 +21,7 @@ packages_of() {
 commands_of() {
 	case "$1" in
 	build) echo gcc libc6-dev cmake ninja-build ;;
-	test) echo pkg-config python3 ;;
+	test) echo pkg-config python3 spin ;;
 	windows) echo x86_64-w64-mingw32-gcc-win32 wine ;;
 	fuzz) echo afl-fuzz afl-clang-fast ;;
 	coverage) echo gcovr ;;

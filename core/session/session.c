@@ -169,6 +169,7 @@ via_rc session_settle(via_session *s)
 						      : a->max_request_payload) -
 		     VIA_WIRE_HEADER;
 	s->chunked = s->data == s->base;
+	s->has_word = data->rx_word != NULL;
 	if (s->chunked != 0 && longest > a->packet_size)
 		longest = a->packet_size;
 	if (longest < VIA_EXPECT_INITIAL)
@@ -203,26 +204,66 @@ void session_disarm(via_session *s, uint32_t events)
 }
 
 /* Only the end is allowed to come over the idle baseline of an upgraded session. */
-via_rc session_check_baseline(via_session *s)
+static via_rc look_at_baseline(via_session *s, uint32_t *len)
 {
 	via_view v;
 	via_rc rc = s->base->ops->recv(s->base, &v, 1);
 
 	if (rc == VIA_AGAIN || rc == 0)
 		return VIA_OK;
-	if (rc > 0) {
-		s->base->ops->release(s->base, &v, 1);
-		rc = VIA_PROTO;
-	}
-	via_session_abort(s, rc);
-	return rc == VIA_PROTO
-		       ? core_fail(rc,
-				   "a record of %u bytes on the baseline of an upgraded session",
-				   v.len)
-		       : session_link_end(rc);
+	if (rc < 0)
+		return rc;
+	*len = v.len;
+	s->base->ops->release(s->base, &v, 1);
+	return VIA_PROTO;
 }
 
-/* The baseline under an upgrade is the death notice, unless the data link sleeps on it itself. */
+static via_rc end_with_baseline(via_session *s, via_rc end, uint32_t len)
+{
+	via_session_abort(s, end);
+	return end == VIA_PROTO
+		       ? core_fail(end,
+				   "a record of %u bytes on the baseline of an upgraded session",
+				   len)
+		       : session_link_end(end);
+}
+
+via_rc session_check_baseline(via_session *s)
+{
+	uint32_t len = 0;
+	via_rc end = look_at_baseline(s, &len);
+
+	return end == VIA_OK ? end : end_with_baseline(s, end, len);
+}
+
+/* The peer may have said a last thing after the data link was armed: that is taken first. A sender that
+ * sees the end leaves it to the receiver. */
+static via_rc check_watched(via_session *s, uint32_t events)
+{
+	via_waitobj obj = OS_WAITOBJ_INIT;
+	uint32_t len = 0;
+	via_rc none = VIA_OK;
+	via_rc rc, end = look_at_baseline(s, &len);
+
+	if (end == VIA_OK || end == VIA_PROTO)
+		return end == VIA_OK ? end : end_with_baseline(s, end, len);
+	if ((events & VIA_EV_RX) == 0) {
+		atomic_compare_exchange_strong(&s->tx.fail, &none, end);
+		return session_link_end(end);
+	}
+	rc = session_arm(s, VIA_EV_RX, &obj);
+	if (rc == VIA_OK)
+		session_disarm(s, VIA_EV_RX);
+	return rc == VIA_BUSY ? rc : end_with_baseline(s, end, len);
+}
+
+/* A data link that hears the end by itself has the baseline's lanes to itself: bells may lie there. For any
+ * other one the baseline is the death notice. */
+static int needs_watch(const via_session *s)
+{
+	return s->phase == PHASE_UP && s->data != s->base && (s->data->caps & VIA_CAP_HUP) == 0;
+}
+
 via_rc via_session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2])
 {
 	via_rc rc, end;
@@ -231,13 +272,10 @@ via_rc via_session_wait_set(via_session *s, uint32_t events, via_waitobj objs[2]
 	rc = session_arm(s, events, &objs[0]);
 	if (rc != VIA_OK)
 		return rc;
-	if (s->phase != PHASE_UP || s->data == s->base)
+	if (!needs_watch(s))
 		return 1;
 	rc = s->base->ops->arm(s->base, VIA_EV_RX, &objs[1]);
-	if (rc == VIA_OK && objs[0].kind != VIA_WAIT_WORD && objs[1].kind == objs[0].kind &&
-	    objs[1].handle == objs[0].handle)
-		return 1;
-	end = session_check_baseline(s); /* armed first: what comes from now on wakes */
+	end = check_watched(s, events); /* armed first: what comes from now on wakes */
 	if (rc == VIA_OK && end == VIA_OK)
 		return 2;
 	if (rc == VIA_OK)
@@ -287,7 +325,7 @@ static via_rc sleep_once(via_session *s, uint32_t events, via_time deadline)
 {
 	via_rc rc;
 
-	if (s->phase != PHASE_UP || s->data == s->base)
+	if (!needs_watch(s))
 		return sleep_watching(s, events, deadline);
 	if (atomic_exchange(&s->watched, 1) != 0)
 		return sleep_beside(s, events, deadline);
@@ -411,7 +449,7 @@ static via_rc send_quick(via_session *s, const via_message *m)
 	via_rc rc = via_session_send(s, m);
 	uint32_t i;
 
-	if (s->phase != PHASE_UP || lane_link(s)->rx_word == NULL || wait_alone() != 0)
+	if (s->phase != PHASE_UP || s->has_word == 0 || wait_alone() != 0)
 		return rc;
 	for (i = 0; rc == VIA_AGAIN && s->budget != 0 && i < WAIT_QUICK_LOOKS; i++) {
 		os_cpu_relax();

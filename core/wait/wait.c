@@ -13,7 +13,7 @@ enum { CALIBRATION_ROUNDS = 9 };
 #define COST_MAX_NS 200000u
 #define LATENCY_QUARTERS 80u /* of a sleep: how long the latency policy spins */
 #define PROBE_FACTOR 2u      /* sleeps: a wake-up of the peer and as much again */
-enum { PROBE_WAITS = 6, PROBE_FIRST = 16, PROBE_RAREST = 1024 };
+enum { PROBE_WAITS = 6, PROBE_FIRST = 2, PROBE_RAREST = 1024 };
 
 static _Atomic uint64_t sleep_cost_ns;
 static _Atomic uint32_t usable_cpus;
@@ -185,11 +185,11 @@ void wait_learn(wait_history *h, uint64_t waited_ns, int slept, uint64_t spun_ns
 		uint64_t budget_ns)
 {
 	uint64_t cost = atomic_load_explicit(&sleep_cost_ns, memory_order_relaxed);
-	uint64_t cap = budget_ns * 8;
+	uint64_t cap = budget_ns * 3;
 
 	if (slept != 0) /* the record came about one wake-up before we saw it */
 		waited_ns = waited_ns > cost + spun_ns ? waited_ns - cost : spun_ns;
-	if (waited_ns > cap) /* one long pause must not outweigh many quick answers */
+	if (waited_ns > cap) /* one long pause alone does not end a conversation */
 		waited_ns = cap;
 	h->mean_ns = (h->mean_ns * 3 + waited_ns) / 4;
 	learn_probe(h, slept, budget_ns);

@@ -1,4 +1,5 @@
 /* tests/link/address.c - conformance of any baseline: names, listeners, dialling, configuration. */
+#define RIG_BASELINES_ONLY /* upgrades have no address; their own tests are elsewhere */
 #include "stacks.h"
 
 TestSuite(link_address, .timeout = 60);
@@ -10,7 +11,7 @@ static via_rc listen_at(rig *r, const char *service, via_listener **out)
 	return r->layer[0].t->listen(r->layer[0].self, &a, out);
 }
 
-STACK_TEST(link_address, the_module_describes_itself)
+BASELINE_TEST(link_address, the_module_describes_itself)
 {
 	rig r;
 	uint32_t i;
@@ -30,7 +31,7 @@ STACK_TEST(link_address, the_module_describes_itself)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, nobody_is_unreachable)
+BASELINE_TEST(link_address, nobody_is_unreachable)
 {
 	rig r;
 
@@ -46,7 +47,7 @@ STACK_TEST(link_address, nobody_is_unreachable)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, a_name_has_one_owner)
+BASELINE_TEST(link_address, a_name_has_one_owner)
 {
 	rig r;
 	via_listener *other = NULL;
@@ -68,7 +69,7 @@ STACK_TEST(link_address, a_name_has_one_owner)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, names_are_kept_apart)
+BASELINE_TEST(link_address, names_are_kept_apart)
 {
 	rig r;
 	via_listener *l[8];
@@ -95,7 +96,7 @@ STACK_TEST(link_address, names_are_kept_apart)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, accept_says_again)
+BASELINE_TEST(link_address, accept_says_again)
 {
 	rig r;
 	via_waitobj o = {.struct_size = sizeof o};
@@ -116,7 +117,7 @@ STACK_TEST(link_address, accept_says_again)
 }
 
 /* One sleep may announce several; they all come out without another. */
-STACK_TEST(link_address, calls_queue_up)
+BASELINE_TEST(link_address, calls_queue_up)
 {
 	rig r;
 	via_link *a[10];
@@ -142,7 +143,7 @@ STACK_TEST(link_address, calls_queue_up)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, a_full_queue_says_again)
+BASELINE_TEST(link_address, a_full_queue_says_again)
 {
 	rig r;
 	via_link *a[300];
@@ -167,7 +168,7 @@ STACK_TEST(link_address, a_full_queue_says_again)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, closing_a_listener_ends_what_was_not_accepted)
+BASELINE_TEST(link_address, closing_a_listener_ends_what_was_not_accepted)
 {
 	rig r;
 	via_link *other;
@@ -189,7 +190,7 @@ STACK_TEST(link_address, closing_a_listener_ends_what_was_not_accepted)
 }
 
 /* A probe that connects and leaves, as other implementations do. */
-STACK_TEST(link_address, a_caller_that_hangs_up_is_harmless)
+BASELINE_TEST(link_address, a_caller_that_hangs_up_is_harmless)
 {
 	rig r;
 	via_view v;
@@ -206,7 +207,7 @@ STACK_TEST(link_address, a_caller_that_hangs_up_is_harmless)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, a_listener_knows_its_address)
+BASELINE_TEST(link_address, a_listener_knows_its_address)
 {
 	rig r;
 	char text[256];
@@ -227,7 +228,7 @@ STACK_TEST(link_address, a_listener_knows_its_address)
 
 /* -- configuration ----------------------------------------------------------------------------- */
 
-STACK_TEST(link_address, unknown_configuration_is_named)
+BASELINE_TEST(link_address, unknown_configuration_is_named)
 {
 	static const char *const bad[] = {"nonsense", "no-such-key=1", "=", "backlog=3"};
 	rig r;
@@ -254,7 +255,7 @@ STACK_TEST(link_address, unknown_configuration_is_named)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, a_module_reads_configuration_at_start)
+BASELINE_TEST(link_address, a_module_reads_configuration_at_start)
 {
 	rig r;
 
@@ -269,7 +270,7 @@ STACK_TEST(link_address, a_module_reads_configuration_at_start)
 	rig_close(&r);
 }
 
-STACK_TEST(link_address, a_service_needs_a_name)
+BASELINE_TEST(link_address, a_service_needs_a_name)
 {
 	rig r;
 
@@ -280,7 +281,7 @@ STACK_TEST(link_address, a_service_needs_a_name)
 }
 
 /* After fini the module is as if it had never been initialised. */
-STACK_TEST(link_address, init_and_fini_many_times)
+BASELINE_TEST(link_address, init_and_fini_many_times)
 {
 	rig r;
 	int i;

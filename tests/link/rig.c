@@ -149,9 +149,8 @@ static void host_init(rig_host *h)
 
 /* -- modules ----------------------------------------------------------------------------------- */
 
-static void load_layer(rig *r, const char *name, size_t len)
+static void load_layer(rig_layer *l, const char *name, size_t len)
 {
-	rig_layer *l = &r->layer[r->n];
 	char file[512];
 	via_module_entry_fn entry;
 
@@ -166,23 +165,45 @@ static void load_layer(rig *r, const char *name, size_t len)
 	cr_assert_eq(l->desc->layout, VIA_LAYOUT);
 	cr_assert_eq(l->desc->components->kind, VIA_KIND_TRANSPORT);
 	l->t = l->desc->components->vtable;
-	r->n++;
+}
+
+/* Words between from and end, joined by '+', the last one first. */
+static uint32_t load_layers(rig_layer *layers, const char *from, const char *end)
+{
+	uint32_t n = 0;
+
+	while (end != from) {
+		const char *word = end;
+
+		while (word != from && word[-1] != '+')
+			word--;
+		cr_assert_lt(n, RIG_MAX_LAYERS);
+		load_layer(&layers[n++], word, (size_t)(end - word));
+		end = word == from ? from : word - 1;
+	}
+	return n;
+}
+
+static uint32_t n_layers(const rig *r)
+{
+	return r->n + r->n_up;
+}
+
+static rig_layer *layer_at(rig *r, uint32_t i)
+{
+	return i < r->n ? &r->layer[i] : &r->up[i - r->n];
 }
 
 via_rc rig_init_modules(rig *r, const char *config)
 {
 	uint32_t i;
 
-	for (i = 0; i < r->n; i++) {
-		rig_layer *l = &r->layer[i];
+	for (i = 0; i < n_layers(r); i++) {
+		rig_layer *l = layer_at(r, i);
 		via_rc rc = l->desc->life->init(&r->host.h, i == 0 ? config : NULL, &l->self);
 
 		if (rc != VIA_OK) {
-			while (i > 0) {
-				i--;
-				r->layer[i].desc->life->fini(r->layer[i].self);
-				r->layer[i].self = NULL;
-			}
+			rig_fini_modules(r);
 			return rc;
 		}
 	}
@@ -193,30 +214,30 @@ void rig_fini_modules(rig *r)
 {
 	uint32_t i;
 
-	for (i = r->n; i > 0; i--) {
-		if (r->layer[i - 1].self != NULL)
-			r->layer[i - 1].desc->life->fini(r->layer[i - 1].self);
-		r->layer[i - 1].self = NULL;
+	for (i = n_layers(r); i > 0; i--) {
+		rig_layer *l = layer_at(r, i - 1);
+
+		if (l->self != NULL)
+			l->desc->life->fini(l->self);
+		l->self = NULL;
 	}
 }
 
 void rig_open(rig *r, const char *stack)
 {
-	const char *end = stack + strlen(stack);
+	const char *upgrade = strchr(stack, '>');
+	const char *end = upgrade != NULL ? upgrade : stack + strlen(stack);
+	const char *baseline = end;
 
 	memset(r, 0, sizeof *r);
 	host_init(&r->host);
 	snprintf(r->stack, sizeof r->stack, "%s", stack);
-	while (end != stack) { /* the baseline is the last word */
-		const char *from = end;
-
-		while (from != stack && from[-1] != '+')
-			from--;
-		if (r->n == 0)
-			snprintf(r->baseline, sizeof r->baseline, "%.*s", (int)(end - from), from);
-		load_layer(r, from, (size_t)(end - from));
-		end = from == stack ? stack : from - 1;
-	}
+	while (baseline != stack && baseline[-1] != '+')
+		baseline--;
+	snprintf(r->baseline, sizeof r->baseline, "%.*s", (int)(end - baseline), baseline);
+	r->n = load_layers(r->layer, stack, end);
+	if (upgrade != NULL)
+		r->n_up = load_layers(r->up, upgrade + 1, stack + strlen(stack));
 	rig_dir_make(r->dir, sizeof r->dir);
 	rig_system_warm_up();
 	cr_assert_eq(rig_init_modules(r, NULL), VIA_OK);
@@ -232,7 +253,7 @@ void rig_check_files(rig *r, uint32_t expected)
 
 void rig_check_clean(rig *r)
 {
-	int64_t own = r->n; /* one state per module */
+	int64_t own = n_layers(r); /* one state per module */
 
 	cr_assert_eq(atomic_load(&r->host.live), own, "%lld allocations are left",
 		     (long long)(atomic_load(&r->host.live) - own));
@@ -279,14 +300,13 @@ via_rc rig_listen(rig *r, const char *config, via_listener **out)
 	return r->layer[0].t->listen(r->layer[0].self, &a, out);
 }
 
-/* Decorates in place; on failure the link is closed. */
-static via_rc wrap(rig *r, via_link **link)
+via_rc rig_wrap(const rig *r, const rig_layer *layers, uint32_t n, via_link **link)
 {
 	uint32_t i;
 
-	for (i = 1; i < r->n; i++) {
-		via_rc rc = r->layer[i].t->wrap(r->layer[i].self, *link,
-						r->decor[0] == '\0' ? NULL : r->decor, link);
+	for (i = 1; i < n; i++) {
+		via_rc rc = layers[i].t->wrap(layers[i].self, *link,
+					      r->decor[0] == '\0' ? NULL : r->decor, link);
 
 		if (rc != VIA_OK) {
 			(*link)->ops->close(*link);
@@ -303,7 +323,7 @@ via_rc rig_dial(rig *r, const char *config, via_link **out)
 	via_rc rc = r->layer[0].t->dial(r->layer[0].self, &a, &l);
 
 	if (rc == VIA_OK)
-		rc = wrap(r, &l);
+		rc = rig_wrap(r, r->layer, r->n, &l);
 	if (rc == VIA_OK)
 		*out = l;
 	return rc;
@@ -315,7 +335,7 @@ via_rc rig_accept(rig *r, via_listener *listener, via_link **out)
 	via_rc rc = listener->ops->accept(listener, &l);
 
 	if (rc == VIA_OK)
-		rc = wrap(r, &l);
+		rc = rig_wrap(r, r->layer, r->n, &l);
 	if (rc == VIA_OK)
 		*out = l;
 	return rc;
@@ -339,18 +359,15 @@ via_rc rig_accept_soon(rig *r, via_listener *l, via_link **out)
 	}
 }
 
+void rig_pair(rig *r)
+{
+	cr_assert_eq(rig_try_pair(r, r->listener, &r->a, &r->b), VIA_OK, "%s", rig_detail());
+}
+
 void rig_connect(rig *r)
 {
 	cr_assert_eq(rig_listen(r, NULL, &r->listener), VIA_OK, "listen: %s", rig_detail());
-	cr_assert_eq(rig_dial(r, NULL, &r->a), VIA_OK, "dial: %s", rig_detail());
-	cr_assert_eq(rig_accept_soon(r, r->listener, &r->b), VIA_OK, "accept: %s", rig_detail());
-}
-
-void rig_hang_up(via_link **l)
-{
-	if (*l != NULL)
-		(*l)->ops->close(*l);
-	*l = NULL;
+	rig_pair(r);
 }
 
 void rig_stop(via_listener **l)
@@ -362,22 +379,6 @@ void rig_stop(via_listener **l)
 
 /* -- verbs with a deadline --------------------------------------------------------------------- */
 
-/* Sleeps until the link is worth another try: VIA_OK, VIA_TIMEOUT or how it ended. */
-static via_rc until(via_link *l, uint32_t events, via_time deadline)
-{
-	via_waitobj o = {.struct_size = sizeof o};
-	via_rc rc = l->ops->arm(l, events, &o);
-	int woke;
-
-	if (rc == VIA_BUSY)
-		return VIA_OK;
-	if (rc != VIA_OK)
-		return rc;
-	woke = rig_sleep(&o, deadline);
-	l->ops->disarm(l, events);
-	return woke ? VIA_OK : VIA_TIMEOUT;
-}
-
 via_rc rig_get(via_link *l, via_view *out)
 {
 	via_time deadline = rig_now() + RIG_SOON;
@@ -387,7 +388,7 @@ via_rc rig_get(via_link *l, via_view *out)
 
 		if (rc != VIA_AGAIN)
 			return rc;
-		rc = until(l, VIA_EV_RX, deadline);
+		rc = rig_wait(l, VIA_EV_RX, deadline);
 		if (rc != VIA_OK)
 			return rc;
 	}
@@ -411,7 +412,7 @@ via_rc rig_put(via_link *l, const void *data, uint32_t len)
 
 		if (rc != VIA_AGAIN)
 			return rc;
-		rc = until(l, VIA_EV_TX, deadline);
+		rc = rig_wait(l, VIA_EV_TX, deadline);
 		if (rc != VIA_OK)
 			return rc;
 	}

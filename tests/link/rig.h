@@ -25,6 +25,11 @@ enum { RIG_MAX_LAYERS = 4, RIG_STACK_MAX = 32 };
 #else
 #define VIA_STACK_POSIX(spec) spec,
 #endif
+#if defined(__linux__)
+#define VIA_UPGRADE_LINUX(spec) spec,
+#else
+#define VIA_UPGRADE_LINUX(spec)
+#endif
 
 /* STACK_TEST(suite, name) { ... }: runs once per line of stacks.def, with its text in `stack`. */
 #define STACK_TEST(S, N) \
@@ -32,6 +37,14 @@ enum { RIG_MAX_LAYERS = 4, RIG_STACK_MAX = 32 };
 	{ \
 		return cr_make_param_array(char[RIG_STACK_MAX], rig_stacks, \
 					   sizeof rig_stacks / sizeof rig_stacks[0]); \
+	} \
+	ParameterizedTest(char stack[RIG_STACK_MAX], S, N)
+/* The same for what only baselines do: once per line without an upgrade. */
+#define BASELINE_TEST(S, N) \
+	ParameterizedTestParameters(S, N) \
+	{ \
+		return cr_make_param_array(char[RIG_STACK_MAX], rig_baselines, \
+					   sizeof rig_baselines / sizeof rig_baselines[0]); \
 	} \
 	ParameterizedTest(char stack[RIG_STACK_MAX], S, N)
 
@@ -73,9 +86,11 @@ typedef struct rig {
 	char baseline[16];
 	char dir[64];                    /* the run directory: exists, empty, 0700 */
 	rig_layer layer[RIG_MAX_LAYERS]; /* baseline first */
-	uint32_t n;
+	rig_layer up[RIG_MAX_LAYERS];    /* the upgrade first; none without '>' */
+	uint32_t n, n_up;
 	via_listener *listener;
-	via_link *a, *b;                /* dialled, accepted */
+	via_link *a, *b;                /* dialled, accepted; with an upgrade: its data links */
+	uint64_t session_id;            /* of the last pair that was upgraded */
 	char decor[160];                /* configuration of decorators, or empty */
 	uint32_t descriptors, mappings; /* when it was opened */
 } rig;
@@ -94,13 +109,37 @@ void rig_fini_modules(rig *r);
 /* "BASELINE.key=value\n" */
 const char *rig_option(const rig *r, const char *key, const char *value);
 via_address rig_address(const rig *r, const char *service, const char *config);
-/* All layers. *out is written on VIA_OK only. */
+/* All layers of the baseline. *out is written on VIA_OK only. */
 via_rc rig_listen(rig *r, const char *config, via_listener **out);
 via_rc rig_dial(rig *r, const char *config, via_link **out);
 via_rc rig_accept(rig *r, via_listener *l, via_link **out);
-/* Listens, dials and accepts into r->listener, a, b. */
+/* Decorates a link of layers[0] in place; on failure it is closed. */
+via_rc rig_wrap(const rig *r, const rig_layer *layers, uint32_t n, via_link **link);
+/* Dials, accepts and, when the stack has an upgrade, provisions and attaches, as the core does. Both or
+ * none; nothing is waited for but the upgrade's handles. */
+via_rc rig_try_pair(rig *r, via_listener *l, via_link **a, via_link **b);
+/* Listens, and makes a pair into r->a, b. rig_pair(): the listener is there already. */
 void rig_connect(rig *r);
+void rig_pair(rig *r);
+/* Ends a link, and then the baseline under it if it has been upgraded. */
 void rig_hang_up(via_link **l);
+void rig_shutdown(via_link *l);
+void rig_abort(via_link *l, via_rc why);
+/* The baseline that an upgraded link lies on; any other link itself. */
+via_link *rig_base(via_link *l);
+/* The transport that made r->a and r->b. */
+const via_transport *rig_transport(const rig *r);
+
+/* -- by capability ----------------------------------------------------------------------------- */
+
+/* Without VIA_CAP_PIPELINE there is one record in flight and the ends take turns, the dialling one first:
+ * what it sent is answered before it may send again. Tests that send many records do so one by one there. */
+int rig_pipelines(const rig *r);
+/* Gives the turn back to r->a after it has been heard; nothing to do on a link that pipelines. */
+void rig_answer(rig *r);
+/* Without VIA_CAP_HUP the link itself never hears of the peer's end: the baseline does, and whoever
+ * waits on both (rig_wait_set(), the core) ends the link then, once nothing is left in it. */
+int rig_hears_the_end(const via_link *l);
 void rig_stop(via_listener **l);
 
 /* -- verbs with a deadline --------------------------------------------------------------------- */
@@ -108,6 +147,16 @@ void rig_stop(via_listener **l);
 via_time rig_now(void);
 /* Sleeps on an armed object: 1 ready, 0 deadline. */
 int rig_sleep(const via_waitobj *o, via_time deadline);
+/* The same for one or two: 1 one of them is ready. */
+int rig_sleep_any(const via_waitobj *o, uint32_t n, via_time deadline);
+/* Arms the link and, where it does not hear the end by itself, the baseline under it; by one thread for
+ * each lane. Objects to sleep on, or VIA_BUSY, or how it ended. After a number: rig_wait_done(). */
+via_rc rig_wait_set(via_link *l, uint32_t events, via_waitobj o[2]);
+void rig_wait_done(via_link *l, uint32_t events, via_rc n);
+/* All of that: VIA_OK try again, VIA_TIMEOUT, or how it ended. */
+via_rc rig_wait(via_link *l, uint32_t events, via_time deadline);
+/* One recv(); an end that only the baseline knows is found as well. */
+via_rc rig_look(via_link *l, via_view *out);
 /* Sets an event object that is nobody's business to set. */
 void rig_signal(const via_waitobj *o);
 via_rc rig_accept_soon(rig *r, via_listener *l, via_link **out);

@@ -3,6 +3,7 @@
 #ifndef VIA_TESTS_LINK_RIG_OS_H
 #define VIA_TESTS_LINK_RIG_OS_H
 #include <stddef.h>
+#include <viaduct/abi.h>
 
 #if defined(_WIN32)
 #define RIG_MODULE_SUFFIX ".dll"
@@ -12,6 +13,7 @@
 
 void *rig_image_open(const char *file);
 void (*rig_image_symbol(void *image, const char *name))(void);
+void rig_handle_close(const via_handle *h);
 void rig_dir_make(char *buf, size_t cap);
 void rig_dir_remove(const char *dir);
 /* Does once what the C library does lazily, so that it is not counted as a leak. */

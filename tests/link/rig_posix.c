@@ -9,6 +9,12 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
+
+#define WORD_SLICE (4 * RIG_MS)
 
 void *rig_image_open(const char *file)
 {
@@ -55,13 +61,72 @@ via_time rig_now(void)
 
 int rig_sleep(const via_waitobj *o, via_time deadline)
 {
-	struct pollfd p = {.fd = (int)o->handle, .events = (short)o->fd_events};
-	via_time now = rig_now();
-	int ms = now >= deadline ? 0 : (int)((deadline - now + RIG_MS - 1) / RIG_MS);
+	return rig_sleep_any(o, 1, deadline);
+}
 
-	if (o->kind != VIA_WAIT_FD)
-		return 0;
-	return poll(&p, 1, ms) > 0;
+#if defined(__linux__)
+static int word_changed(const via_waitobj *o)
+{
+	return __atomic_load_n(o->word, __ATOMIC_ACQUIRE) != o->expected;
+}
+
+static void sleep_on_word(const via_waitobj *o, via_time ns)
+{
+	struct timespec t = {.tv_sec = (time_t)(ns / 1000000000u),
+			     .tv_nsec = (long)(ns % 1000000000u)};
+
+	(void)syscall(SYS_futex, o->word, FUTEX_WAIT, o->expected, &t, NULL, 0);
+}
+#else
+static int word_changed(const via_waitobj *o)
+{
+	(void)o;
+	cr_assert_fail("a futex word to wait for");
+	return 1;
+}
+
+static void sleep_on_word(const via_waitobj *o, via_time ns)
+{
+	(void)o;
+	(void)ns;
+}
+#endif
+
+/* A word and a descriptor at once: on the word, and a look at the descriptor every few milliseconds. */
+int rig_sleep_any(const via_waitobj *o, uint32_t n, via_time deadline)
+{
+	const via_waitobj *word = NULL;
+	struct pollfd p[2];
+	nfds_t fds = 0;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (o[i].kind == VIA_WAIT_WORD)
+			word = &o[i];
+		if (o[i].kind == VIA_WAIT_FD)
+			p[fds++] = (struct pollfd){.fd = (int)o[i].handle,
+						   .events = (short)o[i].fd_events};
+	}
+	for (;;) {
+		via_time now = rig_now();
+		via_time left = now >= deadline ? 0 : deadline - now;
+		int ms = word != NULL ? 0 : (int)((left + RIG_MS - 1) / RIG_MS);
+
+		if (fds != 0 && poll(p, fds, ms) > 0)
+			return 1;
+		if (word == NULL)
+			return 0;
+		if (word_changed(word))
+			return 1;
+		if (left == 0)
+			return 0;
+		sleep_on_word(word, left < WORD_SLICE ? left : WORD_SLICE);
+	}
+}
+
+void rig_handle_close(const via_handle *h)
+{
+	close((int)h->value);
 }
 
 uint64_t rig_process_id(void)

@@ -74,6 +74,17 @@ int rig_sleep(const via_waitobj *o, via_time deadline)
 	return WaitForSingleObject((HANDLE)(intptr_t)o->handle, ms) == WAIT_OBJECT_0;
 }
 
+int rig_sleep_any(const via_waitobj *o, uint32_t n, via_time deadline)
+{
+	cr_assert_eq(n, 1, "no transport of this system is an upgrade");
+	return rig_sleep(o, deadline);
+}
+
+void rig_handle_close(const via_handle *h)
+{
+	CloseHandle((HANDLE)(intptr_t)h->value);
+}
+
 void rig_signal(const via_waitobj *o)
 {
 	cr_assert(SetEvent((HANDLE)(intptr_t)o->handle) != 0);

@@ -18,15 +18,14 @@ struct sleeper {
 static void sleep_once(void *arg)
 {
 	struct sleeper *s = arg;
-	via_waitobj o = {.struct_size = sizeof o};
-	via_rc rc = s->l->ops->arm(s->l, s->events, &o);
+	via_waitobj o[2];
+	via_rc n = rig_wait_set(s->l, s->events, o);
 
 	atomic_store(&s->armed, 1);
-	s->woke = rc == VIA_OK ? rig_sleep(&o, rig_now() + RIG_SOON) : rc == VIA_BUSY;
-	if (rc == VIA_OK)
-		s->l->ops->disarm(s->l, s->events);
+	s->woke = n > 0 ? rig_sleep_any(o, (uint32_t)n, rig_now() + RIG_SOON) : n == VIA_BUSY;
+	rig_wait_done(s->l, s->events, n);
 	if ((s->events & VIA_EV_RX) != 0)
-		s->rc = s->l->ops->recv(s->l, &s->v, 1);
+		s->rc = rig_look(s->l, &s->v);
 }
 
 static void start(struct sleeper *s, rig_thread **t)
@@ -96,6 +95,7 @@ STACK_TEST(link_waiting, room_wakes)
 		cr_assert_eq(rig_get(r.b, &v), 1);
 		r.b->ops->release(r.b, &v, 1);
 	}
+	rig_answer(&r); /* the room of a link for one record */
 	rig_thread_join(t);
 	cr_expect(s.woke);
 	cr_expect_eq(rig_send_once(r.a, data, sizeof data), VIA_OK);
@@ -121,16 +121,16 @@ static void end_wakes(const char *stack, uint32_t events, int how)
 	start(&s, &t);
 	switch (how) {
 	case BY_ABORT:
-		r.b->ops->abort(r.b, VIA_ABORTED);
+		rig_abort(r.b, VIA_ABORTED);
 		break;
 	case BY_PEER_CLOSE:
 		rig_hang_up(&r.a);
 		break;
 	case BY_PEER_SHUTDOWN:
-		cr_assert_eq(r.a->ops->shutdown(r.a), VIA_OK);
+		rig_shutdown(r.a);
 		break;
 	default:
-		r.a->ops->abort(r.a, VIA_TIMEOUT);
+		rig_abort(r.a, VIA_TIMEOUT);
 		break;
 	}
 	rig_thread_join(t);
@@ -223,6 +223,12 @@ STACK_TEST(link_waiting, both_events_on_one_object)
 		n++;
 	rc = r.a->ops->arm(r.a, VIA_EV_RX | VIA_EV_TX, &o);
 	cr_assert_eq(rc, VIA_OK, "nothing to read and no room");
+	if (!rig_pipelines(&r)) { /* b may not speak before it has listened */
+		cr_assert_eq(n, 1);
+		cr_assert_eq(rig_get(r.b, &v), 1);
+		r.b->ops->release(r.b, &v, 1);
+		n = 0;
+	}
 	cr_assert_eq(rig_put(r.b, "x", 1), VIA_OK);
 	cr_expect_eq(rig_sleep(&o, rig_now() + RIG_SOON), 1);
 	r.a->ops->disarm(r.a, VIA_EV_RX);
@@ -283,13 +289,19 @@ STACK_TEST(link_waiting, no_wake_up_is_lost)
 	rig_close(&r);
 }
 
+/* Links on which every record waits for the one before it get fewer. */
+static uint32_t flood_of(const via_link *l)
+{
+	return (l->caps & VIA_CAP_PIPELINE) != 0 ? FLOOD : FLOOD / 10;
+}
+
 static void flood(void *arg)
 {
 	via_link *l = arg;
 	uint8_t data[600];
-	uint32_t i;
+	uint32_t n = flood_of(l), i;
 
-	for (i = 0; i < FLOOD; i++) {
+	for (i = 0; i < n; i++) {
 		uint32_t len = 1 + i * 37 % (uint32_t)sizeof data;
 
 		rig_fill(data, len, i);
@@ -299,7 +311,7 @@ static void flood(void *arg)
 }
 
 /* One thread writes without pause, the other reads: full and empty are met many times, from both
- * sides. */
+ * sides. A link for one record needs an answer to each: two_lanes_sleep_on_one_link has them. */
 STACK_TEST(link_waiting, no_wake_up_is_lost_under_backpressure)
 {
 	rig r;
@@ -308,6 +320,10 @@ STACK_TEST(link_waiting, no_wake_up_is_lost_under_backpressure)
 
 	rig_open(&r, stack);
 	rig_connect(&r);
+	if (!rig_pipelines(&r)) {
+		rig_close(&r);
+		cr_skip_test("one in flight");
+	}
 	cr_assert_eq(r.b->ops->expect(r.b, 600), VIA_OK);
 	t = rig_thread_start(flood, r.a);
 	for (i = 0; i < FLOOD; i++)
@@ -319,9 +335,9 @@ STACK_TEST(link_waiting, no_wake_up_is_lost_under_backpressure)
 static void swallow(void *arg)
 {
 	via_link *l = arg;
-	uint32_t i;
+	uint32_t n = flood_of(l), i;
 
-	for (i = 0; i < FLOOD; i++) {
+	for (i = 0; i < n; i++) {
 		via_view v;
 
 		if (rig_get(l, &v) != 1)
@@ -336,16 +352,17 @@ STACK_TEST(link_waiting, two_lanes_sleep_on_one_link)
 {
 	rig r;
 	rig_thread *t[3];
-	uint32_t i;
+	uint32_t n, i;
 
 	rig_open(&r, stack);
 	rig_connect(&r);
+	n = flood_of(r.a);
 	cr_assert_eq(r.a->ops->expect(r.a, 600), VIA_OK);
+	cr_assert_eq(r.b->ops->expect(r.b, 600), VIA_OK);
 	t[0] = rig_thread_start(flood, r.a);
 	t[1] = rig_thread_start(swallow, r.a);
 	t[2] = rig_thread_start(flood, r.b);
-	cr_assert_eq(r.b->ops->expect(r.b, 600), VIA_OK);
-	for (i = 0; i < FLOOD; i++)
+	for (i = 0; i < n; i++)
 		rig_expect_record(r.b, 1 + i * 37 % 600, i);
 	for (i = 0; i < 3; i++)
 		rig_thread_join(t[i]);

@@ -52,11 +52,26 @@ static void count_free(void *arg, void *p)
 	core_env_libc.free(core_env_libc.arg, p);
 }
 
+static _Atomic(const char *) awaited_call;
+static void (*awaited_fn)(void *);
+static void *awaited_arg;
+
+void rig_before_call(const char *call, void (*fn)(void *), void *arg)
+{
+	awaited_fn = fn;
+	awaited_arg = arg;
+	atomic_store(&awaited_call, call);
+}
+
 static int32_t deny(void *arg, const char *call)
 {
 	const char *name = atomic_load(&denied_call);
+	const char *awaited = atomic_load(&awaited_call);
 
 	(void)arg;
+	if (awaited != NULL && strcmp(awaited, call) == 0 &&
+	    atomic_compare_exchange_strong(&awaited_call, &awaited, NULL))
+		awaited_fn(awaited_arg);
 	if (name != NULL && strcmp(name, call) == 0)
 		return atomic_load(&denied_error);
 #if defined(_WIN32)
@@ -329,6 +344,7 @@ void rig_close(void)
 		return;
 	rig_deny(0);
 	rig_deny_call(NULL, 0);
+	rig_before_call(NULL, NULL, NULL);
 	left = empty_dir(root, 1);
 #if defined(_WIN32)
 	left += RemoveDirectoryW(wide(root)) == 0;

@@ -29,6 +29,8 @@ int rig_allocations(void);
 void rig_deny(unsigned int nth);
 /* Lets every system call of this name fail with os_error; NULL: none. */
 void rig_deny_call(const char *call, int os_error);
+/* Runs fn(arg) once, before the next system call of this name is made. */
+void rig_before_call(const char *call, void (*fn)(void *), void *arg);
 /* How many rig_deny() has denied since. */
 unsigned int rig_denied(void);
 

@@ -11,6 +11,7 @@ static char run_dir[1024];
 #else
 #define VIA_STACK_POSIX(spec) spec,
 #endif
+#define VIA_UPGRADE_LINUX(spec) /* these tests offer the baseline only */
 char sr_stacks[][32] = {
 #include "link/stacks.def"
 #if defined(__linux__)

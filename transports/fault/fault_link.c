@@ -272,6 +272,7 @@ static via_rc VIA_CALL fault_recv(via_link *base, via_view *out, uint32_t max)
 	if (l->edits && max > 1)
 		max = 1;
 	rc = done(l, l->inner->ops->recv(l->inner, out, max));
+	base->rx_word = l->inner->rx_word; /* it may move with every record */
 	base->rx_seen = l->inner->rx_seen;
 	if (rc > 0 && it != NULL)
 		edit(l, it, out);
