@@ -516,11 +516,32 @@ class Calls(Case):
         self.assertIn("increment", err)
 
     def test_explain_shows_the_choice(self):
-        rc, out, err = self.call("--explain", "increment", "1")
+        rc, out, err = self.call("--explain", "--profiles", "0x1", "increment", "1")
         self.assertEqual((rc, out), (0, b"2\n"))
         self.assertRegex(err, r"handshake: +OK\n")
         self.assertRegex(err, r"profile selected: +0x1\n")
         self.assertRegex(err, r"0x1 +org\.viaduct\.uds +selected")
+
+    def test_explain_shows_the_best_of_what_is_installed(self):
+        rc, out, err = self.call("--explain", "increment", "1")
+        self.assertEqual((rc, out), (0, b"2\n"))
+        offered = [int(word, 0) for word in re.search(r"profiles offered: +(.*)\n", err)[1].split()]
+        self.assertEqual(sum(offered), 1 | self.upgrades())
+        self.assertRegex(err, r"profile selected: +0x%x\n" % max(offered))
+        self.assertRegex(err, r"(?m)^0x%x +\S+ +selected" % max(offered))
+        for bit in offered:
+            if bit != max(offered):
+                self.assertRegex(err, r"(?m)^0x%x +org\.viaduct\.\S+ +offered, not selected" % bit)
+
+    def upgrades(self):
+        """The profile bits of the modules in MODULES, from their own words."""
+        found = 0
+        for name in os.listdir(self.modules):
+            if name.endswith(".so"):
+                with open(os.path.join(self.modules, name), "rb") as f:
+                    for note in re.findall(rb"provides=transport ([^\0]*roles=upgrade[^\0]*)", f.read()):
+                        found |= int(re.search(rb"profiles=(0x[0-9a-f]+)", note)[1], 16)
+        return found
 
     def test_explain_shows_why_not(self):
         rc, out, err = self.call("--explain", "--profiles", "0x1,0x80", "increment", "1")
