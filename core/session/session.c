@@ -169,6 +169,7 @@ via_rc session_settle(via_session *s)
 						      : a->max_request_payload) -
 		     VIA_WIRE_HEADER;
 	s->chunked = s->data == s->base;
+	s->has_word = data->rx_word != NULL;
 	if (s->chunked != 0 && longest > a->packet_size)
 		longest = a->packet_size;
 	if (longest < VIA_EXPECT_INITIAL)
@@ -448,7 +449,7 @@ static via_rc send_quick(via_session *s, const via_message *m)
 	via_rc rc = via_session_send(s, m);
 	uint32_t i;
 
-	if (s->phase != PHASE_UP || lane_link(s)->rx_word == NULL || wait_alone() != 0)
+	if (s->phase != PHASE_UP || s->has_word == 0 || wait_alone() != 0)
 		return rc;
 	for (i = 0; rc == VIA_AGAIN && s->budget != 0 && i < WAIT_QUICK_LOOKS; i++) {
 		os_cpu_relax();
