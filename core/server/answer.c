@@ -202,7 +202,7 @@ static via_rc call_service(struct server_conn *c, const void *req, uint32_t req_
 {
 	struct server_endpoint *ep = c->ep;
 	struct job *j = &c->job;
-	struct pending_table *pending = reg_pending(ep->server->reg);
+	struct pending_table *pending = NULL;
 	int is_async = (ep->service->flags & VIA_SVC_ASYNC) != 0;
 	via_call call = {.struct_size = sizeof call,
 			 .method = j->codec->method,
@@ -215,6 +215,7 @@ static via_rc call_service(struct server_conn *c, const void *req, uint32_t req_
 	via_rc rc = VIA_OK;
 
 	if (is_async != 0) {
+		pending = reg_pending(ep->server->reg);
 		j->replied = 0;
 		atomic_store(&j->gate, 0);
 		rc = pending_add(pending, on_reply, c, &call.token);
@@ -327,7 +328,6 @@ static via_rc call_many(struct server_conn *c, via_calls *calls)
 	int is_alone = (ep->service->flags & VIA_SVC_CONCURRENT) == 0;
 	via_rc rc;
 
-	core_error_clear();
 	if (is_alone != 0)
 		os_mutex_lock(&ep->lane->calls);
 	rc = ep->service->call_many(ep->self, c->svc_session, calls);
@@ -413,7 +413,6 @@ enum answer_result answer_run(struct server_conn *c)
 			return finish(j, status, 0);
 		if (dst == NULL)
 			return finish(j, VIA_STATUS_LIMIT_EXCEEDED, 0);
-		core_error_clear();
 		rc = call_service(c, req, req_len, dst, cap, &len);
 		if (rc == VIA_PENDING)
 			return ANSWER_PENDING;

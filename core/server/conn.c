@@ -64,7 +64,7 @@ static void answer_out(struct server_conn *c)
 	int draining = atomic_load(&c->worker->server->state) >= SERVER_DRAINING;
 
 	c->out_waiting = 0;
-	worker_set_deadline(c, 0);
+	c->deadline = 0;
 	if (c->close_after != 0 || (draining != 0 && has_unread(c) != 0))
 		start_linger(c);
 	else if (draining != 0)
@@ -257,7 +257,7 @@ static void take_message(struct server_conn *c, const via_message *m)
 	uint32_t flags;
 	uint8_t *dst;
 
-	worker_set_deadline(c, 0); /* of its parts; the call takes as long as it takes */
+	c->deadline = 0; /* of its parts; the call takes as long as it takes */
 	if (status != VIA_STATUS_OK) {
 		make_answer(c, m, status, NULL, 0);
 		return;

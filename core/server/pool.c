@@ -56,7 +56,10 @@ static void pool_main(void *arg)
 	struct server_conn *c;
 
 	while ((c = next_conn(p)) != NULL) {
-		enum answer_result r = answer_run(c);
+		enum answer_result r;
+
+		core_error_clear(); /* what this thread did before is no reason */
+		r = answer_run(c);
 
 		if (is_exclusive(c))
 			leave_lane(p, c->ep->lane);

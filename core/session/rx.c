@@ -2,6 +2,7 @@
  *
  * Bytes that the peer can still write (VIA_VIEW_SHARED) are copied before they are looked at. A payload
  * that came in one private record is lent to the caller where it lies. */
+#include "../wire/bytes.h"
 #include "session.h"
 #include <string.h>
 
@@ -179,8 +180,7 @@ static via_rc first_packet(via_session *s, via_message *m)
 	rc = reserve_buffer(s, r->header.payload_len);
 	if (rc != VIA_OK)
 		return rc;
-	if (body != 0)
-		memcpy(r->buf, bytes + VIA_WIRE_HEADER, body);
+	copy_bytes(r->buf, bytes + VIA_WIRE_HEADER, body);
 	rx_drop_view(s);
 	if (body == r->header.payload_len)
 		return deliver(s, r->buf, m);

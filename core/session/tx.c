@@ -1,4 +1,5 @@
 /* core/session/tx.c - the send lane: limits, headers, chunks (docs/wire.md sections 2, 4, 8). */
+#include "../wire/bytes.h"
 #include "session.h"
 #include <string.h>
 
@@ -116,8 +117,7 @@ static via_rc place_message(via_session *s, const via_message *m)
 	if (rc != VIA_OK)
 		return session_link_end(rc);
 	via_wire_header_encode(&h, slot.data);
-	if (m->payload_len != 0)
-		memcpy((uint8_t *)slot.data + VIA_WIRE_HEADER, m->payload, m->payload_len);
+	copy_bytes((uint8_t *)slot.data + VIA_WIRE_HEADER, m->payload, m->payload_len);
 	slot.len = VIA_WIRE_HEADER + m->payload_len;
 	rc = l->ops->commit(l, &slot, 1);
 	if (rc == 1)

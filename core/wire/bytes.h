@@ -14,6 +14,24 @@ static inline uint16_t get_u16(const void *p, size_t at)
 	return v;
 }
 
+/* A copy whose length is often small and never known before: no call below 17 bytes. */
+static inline void copy_bytes(void *dst, const void *src, size_t n)
+{
+	uint64_t head, tail;
+
+	if (n > 16) {
+		memcpy(dst, src, n);
+	} else if (n >= 8) {
+		memcpy(&head, src, 8);
+		memcpy(&tail, (const uint8_t *)src + n - 8, 8);
+		memcpy(dst, &head, 8);
+		memcpy((uint8_t *)dst + n - 8, &tail, 8);
+	} else {
+		while (n-- != 0)
+			((uint8_t *)dst)[n] = ((const uint8_t *)src)[n];
+	}
+}
+
 static inline uint32_t get_u32(const void *p, size_t at)
 {
 	uint32_t v;

@@ -101,7 +101,8 @@ typedef struct via_link_ops {
 struct via_link {                 /* first member of the transport's own link struct */
 	const via_link_ops *ops;
 	const volatile uint64_t *rx_word; /* optional: differs from rx_seen when recv() would succeed;
-	                                     load-acquire it to busy-poll without any call           */
+	                                     load-acquire it to busy-poll without any call. The receive
+	                                     lane's: may point elsewhere after each recv()           */
 	uint64_t rx_seen;            /* maintained by recv() */
 	uint64_t caps;
 	const via_limits *limits;

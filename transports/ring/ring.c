@@ -8,6 +8,7 @@
  */
 #include "ring.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -259,6 +260,22 @@ static via_rc VIA_CALL ring_probe(void *self)
 	return 100;
 }
 
+/* What cannot be read counts as strict. */
+static int is_overcommit_strict(const struct ring_self *s)
+{
+	char mode = '2';
+	int fd = ring_deny(s, "open") != 0
+			 ? -1
+			 : open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 1;
+	if (ring_deny(s, "read") != 0 || read(fd, &mode, 1) != 1)
+		mode = '2';
+	close(fd);
+	return mode == '2';
+}
+
 static via_rc VIA_CALL ring_init(const via_host *h, const char *config, void **out)
 {
 	struct ring_self *s;
@@ -277,6 +294,7 @@ static via_rc VIA_CALL ring_init(const via_host *h, const char *config, void **o
 	s->h = h;
 	s->gate = h->get_ext(h->ctx, VIA_EXT_SYSGATE);
 	page = sysconf(_SC_PAGESIZE);
+	s->is_strict = is_overcommit_strict(s);
 	s->page = page < (long)sizeof(struct ring_page) ? 4096u : (uint32_t)page;
 	*out = s;
 	return VIA_OK;

@@ -30,6 +30,7 @@ struct ring_self {
 	const via_host *h;
 	const via_sysgate *gate; /* NULL outside of tests */
 	uint32_t page;           /* bytes */
+	int is_strict;           /* the kernel promises no memory that it does not have */
 };
 
 /* -- shared memory: docs/wire.md section 20 ---------------------------------------------------- */

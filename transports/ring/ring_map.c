@@ -169,7 +169,8 @@ int ring_create_file(const struct ring_self *s, int *fd)
 	return *fd < 0 ? errno : 0;
 }
 
-/* The memory is allocated here and now: a hole that cannot be filled later would be a SIGBUS. */
+/* Pages come with their first use. Only where the kernel counts every page (strict overcommit) could it refuse
+ * one then, which is a SIGBUS: there all of it is allocated here and now. */
 static via_rc fill_file(const struct ring_self *s, int fd, uint64_t size)
 {
 	const char *call = "ftruncate";
@@ -177,11 +178,11 @@ static via_rc fill_file(const struct ring_self *s, int fd, uint64_t size)
 
 	if (err == 0 && ftruncate(fd, (off_t)size) != 0)
 		err = errno;
-	if (err == 0) {
+	if (err == 0 && s->is_strict) {
 		call = "fallocate";
 		err = ring_deny(s, call);
 	}
-	if (err == 0) {
+	if (err == 0 && s->is_strict) {
 		while (fallocate(fd, 0, 0, (off_t)size) != 0 && (err = errno) == EINTR)
 			err = 0;
 	}
