@@ -4,7 +4,7 @@
  * conns are not armed; before the worker sleeps it arms them. */
 #include "server.h"
 
-enum { POLL_EVERY = 64 };
+enum { POLL_EVERY = 64, FORGET_AFTER = 64 };
 
 void hot_cool(struct server_conn *c)
 {
@@ -18,6 +18,7 @@ void hot_cool(struct server_conn *c)
 		}
 	}
 	c->is_hot = 0;
+	c->n_hot_turns = 0;
 }
 
 /* 1: the next request is likely to come soon, the conn is looked at instead of slept on. */
@@ -37,6 +38,8 @@ int hot_stays(struct server_conn *c)
 		c->is_hot = 1;
 	}
 	c->turn = w->turn;
+	if (c->is_hot != 0 && ++c->n_hot_turns == FORGET_AFTER && c->s->data->rx_word == NULL)
+		watch_stop(c); /* each record would cost its sender a note to a poller that nobody reads */
 	return c->is_hot;
 }
 
