@@ -5,7 +5,10 @@
 #include "server.h"
 #include <string.h>
 
-enum { ASK_EVERY = 8, IN_PLACE_FROM = 65536 }; /* below, what is encoded in a warm buffer and copied goes faster */
+enum {
+	ASK_EVERY = 8,
+	IN_PLACE_FROM = 65536
+}; /* below, what is encoded in a warm buffer and copied goes faster */
 
 const char *conn_peer(const struct server_conn *c)
 {
@@ -60,8 +63,9 @@ static int has_unread(struct server_conn *c)
 
 static void answer_out(struct server_conn *c)
 {
-	/* the worker itself may not have noticed yet; no further call begins all the same */
-	int draining = atomic_load(&c->worker->server->state) >= SERVER_DRAINING;
+	/* not before the worker has noticed: its last look at the conn is still to come, and the next request may
+	 * have been sent before the drain began */
+	int draining = c->worker->draining;
 
 	c->out_waiting = 0;
 	c->deadline = 0;
@@ -386,6 +390,12 @@ static uint32_t burst(struct server_conn *c)
 	return 1;
 }
 
+/* The worker itself may not have noticed yet: one call at a time from now on. */
+static int is_draining(const struct server_worker *w)
+{
+	return atomic_load(&w->server->state) >= SERVER_DRAINING;
+}
+
 uint32_t conn_pump(struct server_conn *c)
 {
 	struct server_worker *w = c->worker;
@@ -405,7 +415,7 @@ uint32_t conn_pump(struct server_conn *c)
 	via_session_cork(c->s);
 	/* the list is the owner: a conn that is gone, busy or waiting for room is left alone */
 	while (served < most && w->current == c && c->busy == 0 && c->out_waiting == 0 &&
-	       c->lingering == 0) {
+	       c->lingering == 0 && (served == 0 || is_draining(w) == 0)) {
 		if (take_one(c) == 0)
 			break;
 		served++;

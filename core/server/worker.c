@@ -221,10 +221,20 @@ static void drain_conn(struct server_conn *c)
 		conn_close(c);
 }
 
-static void process_inbox(struct server_worker *w)
+static void start_draining(struct server_worker *w)
 {
-	struct server_conn *c = take_inbox(w);
+	struct server_conn *c, *next;
 
+	w->draining = 1;
+	for (c = w->conns; c != NULL; c = next) {
+		next = c->next;
+		drain_conn(c);
+	}
+	accept_stop(w);
+}
+
+static void process(struct server_worker *w, struct server_conn *c)
+{
 	while (c != NULL) {
 		struct server_conn *next = c->inbox_next;
 
@@ -329,18 +339,6 @@ void worker_look_at_others(struct server_worker *w)
 	handle_events(w, ev, os_poller_wait(w->poller, ev, MAX_EVENTS, VIA_POLL));
 }
 
-static void start_draining(struct server_worker *w)
-{
-	struct server_conn *c, *next;
-
-	w->draining = 1;
-	for (c = w->conns; c != NULL; c = next) {
-		next = c->next;
-		drain_conn(c);
-	}
-	accept_stop(w);
-}
-
 static void close_all(struct server_worker *w)
 {
 	while (w->conns != NULL)
@@ -356,6 +354,7 @@ void worker_main(void *arg)
 {
 	struct server_worker *w = arg;
 	via_server *s = w->server;
+	struct server_conn *inbox;
 	int state;
 
 	w->budget = wait_budget(s->env, reg_policy(s->reg));
@@ -364,10 +363,12 @@ void worker_main(void *arg)
 		os_event ev[MAX_EVENTS];
 
 		bury(w);
-		process_inbox(w);
-		state = atomic_load(&s->state);
+		inbox = take_inbox(w);
+		state = atomic_load(
+			&s->state); /* what was posted after a drain began finds it noticed */
 		if (state >= SERVER_DRAINING && w->draining == 0)
 			start_draining(w);
+		process(w, inbox);
 		if (state == SERVER_STOPPING) {
 			close_all(w);
 			if (atomic_load(&s->n_conns) == 0)

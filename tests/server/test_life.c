@@ -225,6 +225,43 @@ STACK_TEST(life, a_pending_call_is_answered_first_with_others_behind_it)
 	check_drain(stack, VIA_SVC_ASYNC | VIA_SVC_BLOCKING, rig_pend, 10);
 }
 
+/* The drain begins while the worker itself is in a call, so that it has not noticed when the answer leaves. */
+static os_thread *draining;
+static struct drain meanwhile;
+
+static via_rc drain_meanwhile(rig_svc *v, rig_session *s, via_call *call)
+{
+	if (draining == NULL) {
+		meanwhile.deadline = via_deadline(RIG_SOON);
+		draining = rig_thread(drain, &meanwhile);
+		rig_until(refuses_connections()); /* so the other worker has noticed */
+	}
+	return rig_answer(v, s, call);
+}
+
+STACK_TEST(life, what_was_asked_before_a_drain_is_answered)
+{
+	via_session *first, *s;
+	uint64_t i;
+
+	draining = NULL;
+	serve(stack, 0, drain_meanwhile);
+	first = rig_connect(&r, "svc",
+			    NULL); /* stays with the worker that accepts, the next one does not */
+	s = rig_connect(&r, "svc", NULL);
+	for (i = 1; i <= 2; i++) /* the second is there before the drain begins */
+		cr_assert_eq(rig_send_number(s, i, i), VIA_OK);
+	for (i = 1; i <= 2; i++)
+		rig_expect_number(s, i, i);
+	expect_end(s);
+	via_session_close(s);
+	via_session_close(first);
+	rig_join(draining);
+	cr_expect_eq(meanwhile.rc, VIA_OK, "%s", via_rc_name(meanwhile.rc));
+	cr_expect_eq(atomic_load(&svc.calls), 2);
+	done();
+}
+
 /* A call that is stuck: the deadline holds, and only close waits for the call. */
 static void close_server(void *arg)
 {
