@@ -71,6 +71,22 @@ static enum outcome finish(HANDLE process, double seconds,
 	return judge(code, expected);
 }
 
+/* Under load wine now and then answers "internal error"; that is not the test's. */
+static int start_suspended(const char *program, char *command, STARTUPINFOA *start,
+			   PROCESS_INFORMATION *process)
+{
+	int tries;
+
+	for (tries = 0; tries < 5; tries++) {
+		if (CreateProcessA(program, command, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL,
+				   start, process))
+			return 1;
+		if (GetLastError() != ERROR_INTERNAL_ERROR)
+			return 0;
+	}
+	return 0;
+}
+
 enum outcome process_run(const char *id, double seconds, const struct criterion_test_opts *expected)
 {
 	char program[MAX_PATH], command[MAX_PATH + 400];
@@ -84,8 +100,7 @@ enum outcome process_run(const char *id, double seconds, const struct criterion_
 	memset(&start, 0, sizeof start);
 	start.cb = sizeof start;
 	fflush(NULL);
-	if (!CreateProcessA(program, command, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL,
-			    &start, &process)) {
+	if (!start_suspended(program, command, &start, &process)) {
 		fprintf(stderr, "CreateProcess: error %lu\n", GetLastError());
 		return FAILED;
 	}
