@@ -5,7 +5,10 @@
 #include "server.h"
 #include <string.h>
 
-enum { ASK_EVERY = 8, IN_PLACE_FROM = 65536 }; /* below, what is encoded in a warm buffer and copied goes faster */
+enum {
+	ASK_EVERY = 8,
+	IN_PLACE_FROM = 65536
+}; /* below, what is encoded in a warm buffer and copied goes faster */
 
 const char *conn_peer(const struct server_conn *c)
 {
