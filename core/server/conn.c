@@ -39,12 +39,19 @@ uint8_t *conn_room(struct server_conn *c, uint32_t len)
 	return b;
 }
 
+via_link *conn_end_link(const struct server_conn *c)
+{
+	via_link *data = c->s->data;
+
+	return (data->caps & VIA_CAP_HUP) != 0 ? data : c->s->base;
+}
+
 static void start_linger(struct server_conn *c)
 {
-	via_link *l = c->s->data;
+	via_link *l = c->s->data, *end = conn_end_link(c);
 
 	/* closing now could overtake the answer: the peer reads it, sees the end and closes */
-	if (l->ops->shutdown(l) != VIA_OK) {
+	if (l->ops->shutdown(l) != VIA_OK || (end != l && end->ops->shutdown(end) != VIA_OK)) {
 		conn_close(c);
 		return;
 	}
@@ -325,7 +332,7 @@ static int take_one(struct server_conn *c)
 /* After the last answer: whatever still comes is thrown away until the peer is gone. */
 static uint32_t linger(struct server_conn *c)
 {
-	via_link *l = c->s->data;
+	via_link *l = conn_end_link(c);
 	uint32_t n;
 
 	for (n = 0; n < CONN_BURST; n++) {

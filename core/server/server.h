@@ -201,6 +201,8 @@ void conn_answered(struct server_conn *c);
 void conn_close(struct server_conn *c);
 /* Who is at the other end, for the log. */
 const char *conn_peer(const struct server_conn *c);
+/* The link that tells when the peer has gone: that of the data, unless it cannot. */
+via_link *conn_end_link(const struct server_conn *c);
 uint8_t *conn_room(struct server_conn *c, uint32_t len);
 
 /* worker.c */

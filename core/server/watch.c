@@ -47,14 +47,19 @@ static via_rc register_objects(struct server_conn *c, const via_waitobj *objs, i
 
 void watch_pause(struct server_conn *c)
 {
-	via_session_wait_done(c->s, c->armed_events, c->armed);
+	via_link *end = conn_end_link(c);
+
+	if (c->lingering == 0)
+		via_session_wait_done(c->s, c->armed_events, c->armed);
+	else if (c->armed > 0)
+		end->ops->disarm(end, VIA_EV_RX);
 	c->armed = 0;
 }
 
 /* The session has ended, only its link is still listened to. */
 static via_rc linger_wait_set(struct server_conn *c, via_waitobj objs[2])
 {
-	via_link *l = c->s->data;
+	via_link *l = conn_end_link(c);
 	via_rc rc;
 
 	objs[0] = (via_waitobj)OS_WAITOBJ_INIT;

@@ -369,7 +369,8 @@ via_rc session_recv_quick(via_session *s, via_message *m)
 {
 	via_rc rc;
 
-	if (lane_link(s)->rx_word == NULL) /* a look costs a system call: the wait begins with one */
+	if (lane_link(s)->rx_word ==
+	    NULL) /* a look costs a system call: the wait begins with one */
 		return VIA_AGAIN;
 	rc = via_session_recv(s, m);
 	if (rc == VIA_AGAIN && wait_pays(&s->history, s->budget) && look_quickly(s) != 0)

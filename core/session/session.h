@@ -133,8 +133,8 @@ struct via_session {
 
 	uint32_t max_in, max_out; /* payload bytes each way */
 	int chunked;              /* data link splits at agreed.packet_size */
-	int has_word;             /* data link can be polled; rx_word itself is the receive lane's */
-	uint64_t budget;          /* of one spin of a waiting lane */
+	int has_word;    /* data link can be polled; rx_word itself is the receive lane's */
+	uint64_t budget; /* of one spin of a waiting lane */
 	tx_lane tx;
 	rx_lane rx;
 	inflight flight;

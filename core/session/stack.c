@@ -212,8 +212,12 @@ static via_rc take_layers(stack *st, const char *transport)
 {
 	size_t base = strcspn(transport, ">");
 	const char *upper = transport[base] == '>' ? transport + base + 1 : NULL;
-	via_rc rc = take_words(st, transport, base, VIA_ROLE_BASELINE, &st->n);
+	via_rc rc;
 
+	if (upper != NULL && strchr(upper, '>') != NULL)
+		return core_fail(VIA_INVAL, "transport: expected at most one '>', found \"%.60s\"",
+				 transport);
+	rc = take_words(st, transport, base, VIA_ROLE_BASELINE, &st->n);
 	if (rc == VIA_OK && upper != NULL)
 		rc = take_words(st, upper, strlen(upper), VIA_ROLE_UPGRADE, &st->n_up);
 	return rc;

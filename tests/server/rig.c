@@ -11,9 +11,14 @@
 #endif
 
 #if defined(_WIN32)
-char rig_stacks[][8] = {"loop"};
+char rig_stacks[][RIG_STACK_MAX] = {"loop"};
 #else
-char rig_stacks[][8] = {"loop", "uds"};
+char rig_stacks[][RIG_STACK_MAX] = {
+	"loop",     "uds",
+#if defined(__linux__)
+	"uds>ring", "uds>posixshm", "fault+uds>ring", "uds>fault+ring",
+#endif
+};
 #endif
 const size_t rig_n_stacks = sizeof rig_stacks / sizeof rig_stacks[0];
 
@@ -278,6 +283,11 @@ void rig_close(rig *r)
 	rig_stop(r);
 	remove_dir(r);
 	os_mutex_destroy(&r->lock);
+}
+
+uint32_t rig_profiles(const rig *r)
+{
+	return strchr(r->stack, '>') != NULL ? 0 : 1;
 }
 
 via_endpoint rig_endpoint(const rig *r, const char *service)

@@ -16,21 +16,23 @@
 #include <viaduct/codecs/increment.h>
 #include <viaduct/codecs/string_reverse.h>
 
+enum { RIG_STACK_MAX = 24 };
 enum { RIG_LOG = 1 << 17, RIG_CALLS = 256, RIG_SESSIONS = 1 << 15 };
 #define RIG_MS ((uint64_t)1000000)
 #define RIG_SOON (20000 * RIG_MS) /* deadline of what must happen: only a hang reaches it */
 #define NUMBER VIA_INCREMENT_METHOD
 #define TEXT VIA_STRING_REVERSE_METHOD
 
-/* STACK_TEST(suite, name) { ... }: once for every baseline of the platform, its scheme in `stack`. */
-extern char rig_stacks[][8];
+/* STACK_TEST(suite, name) { ... }: once for every baseline of the platform, alone and with each upgrade; what
+ * an endpoint calls it is in `stack`. */
+extern char rig_stacks[][RIG_STACK_MAX];
 extern const size_t rig_n_stacks;
 #define STACK_TEST(S, N) \
 	ParameterizedTestParameters(S, N) \
 	{ \
-		return cr_make_param_array(char[8], rig_stacks, rig_n_stacks); \
+		return cr_make_param_array(char[RIG_STACK_MAX], rig_stacks, rig_n_stacks); \
 	} \
-	ParameterizedTest(char stack[8], S, N)
+	ParameterizedTest(char stack[RIG_STACK_MAX], S, N)
 
 /* -- waiting ----------------------------------------------------------------------------------- */
 
@@ -48,7 +50,7 @@ void rig_pause(void); /* lets others run; callers look at a condition again and 
 /* -- registry and server ----------------------------------------------------------------------- */
 
 typedef struct rig {
-	char stack[8];
+	char stack[RIG_STACK_MAX];
 	char dir[64];      /* run directory: exists, empty */
 	char modules[256]; /* module path */
 	uint32_t policy;
@@ -81,6 +83,8 @@ int rig_log_has(rig *r, const char *text);
 int rig_log_count(rig *r, const char *text);
 int rig_descriptors(void);
 int rig_threads(void); /* of the library; 0 where it cannot be told */
+/* What stack is to offer so that it is what carries the data: the baseline alone, or everything. */
+uint32_t rig_profiles(const rig *r);
 via_endpoint rig_endpoint(const rig *r, const char *service);
 via_server_stats rig_stats(rig *r);
 /* Server and registry have nothing open but what they had at the start; returns to the state after rig_prepare(). */
@@ -144,6 +148,8 @@ via_client *rig_client(rig *r, const char *service, const via_session_config *co
 /* VIA_OK when the answer is number + 1. */
 via_rc rig_client_call(via_client *c, uint64_t number);
 
+/* Whether the client may send again before it was answered. */
+int rig_pipelines(const via_session *s);
 via_session *rig_connect(rig *r, const char *service, const via_session_config *config);
 via_rc rig_send(via_session *s, const via_message *m); /* fills kind, waits */
 via_rc rig_send_number(via_session *s, uint64_t id, uint64_t number);

@@ -1,5 +1,6 @@
 /* tests/server/rig_client.c - clients of both levels. */
 #include "rig.h"
+#include "core/session/session.h"
 
 via_client *rig_client(rig *r, const char *service, const via_session_config *config)
 {
@@ -9,6 +10,8 @@ via_client *rig_client(rig *r, const char *service, const via_session_config *co
 	if (config != NULL)
 		o.config = *config;
 	o.config.struct_size = sizeof o.config;
+	if (o.config.profiles == 0)
+		o.config.profiles = rig_profiles(r);
 	return via_client_open(r->reg, &o, &c) == VIA_OK ? c : NULL;
 }
 
@@ -45,12 +48,26 @@ via_rc rig_call(rig *r, const char *service, uint64_t number)
 	return rc;
 }
 
+int rig_pipelines(const via_session *s)
+{
+	const via_link *l = s->data;
+
+	return (l->caps & VIA_CAP_PIPELINE) != 0;
+}
+
 via_session *rig_connect(rig *r, const char *service, const via_session_config *config)
 {
 	via_endpoint ep = rig_endpoint(r, service);
+	via_session_config c = {0};
 	via_session *s = NULL;
-	via_rc rc = via_session_connect(r->reg, &ep, config, via_deadline(RIG_SOON), &s);
+	via_rc rc;
 
+	if (config != NULL)
+		c = *config;
+	c.struct_size = sizeof c;
+	if (c.profiles == 0)
+		c.profiles = rig_profiles(r);
+	rc = via_session_connect(r->reg, &ep, &c, via_deadline(RIG_SOON), &s);
 	cr_assert_eq(rc, VIA_OK, "%s: %s", via_rc_name(rc), via_error());
 	return s;
 }

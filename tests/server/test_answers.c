@@ -97,14 +97,19 @@ static void check_pipelined_failure(const char *stack, uint32_t flags, uint64_t 
 		via_message m;
 		via_rc rc;
 
+		int pipelines = rig_pipelines(s);
+
 		cr_assert_eq(rig_send_number(s, 1, 1), VIA_OK);
+		if (!pipelines)
+			rig_expect_number(s, 1, 1);
 		cr_assert_eq(rig_send_number(s, 2, number), VIA_OK);
-		for (id = 3; id < 12; id++) {
+		for (id = 3; pipelines && id < 12; id++) {
 			rc = rig_send_number(s, id, id); /* the end may have come meanwhile */
 			cr_assert(rc == VIA_OK || rc == VIA_RESET || rc == VIA_CLOSED, "%s",
 				  via_rc_name(rc));
 		}
-		rig_expect_number(s, 1, 1);
+		if (pipelines)
+			rig_expect_number(s, 1, 1);
 		rig_expect_status(s, 2, NUMBER, status, 0);
 		rc = rig_recv(s, &m, NULL, 0);
 		cr_assert(rc == VIA_CLOSED || rc == VIA_RESET, "%s", via_rc_name(rc));
@@ -148,13 +153,17 @@ static void check_pipelining(const char *stack, uint32_t flags,
 			     via_rc (*behave)(rig_svc *, rig_session *, via_call *))
 {
 	via_session *s;
+	int pipelines;
 	uint64_t id;
 
 	serve_with(stack, flags, behave, NULL);
 	s = rig_connect(&r, "svc", NULL);
-	for (id = 0; id < 64; id++)
+	pipelines = rig_pipelines(s);
+	for (id = 0; id < 64 && pipelines; id++)
 		cr_assert_eq(rig_send_number(s, id, id * 1000), VIA_OK);
 	for (id = 0; id < 64; id++) {
+		if (!pipelines)
+			cr_assert_eq(rig_send_number(s, id, id * 1000), VIA_OK);
 		if (behave == rig_pend) { /* one at a time, in order */
 			rig_until(atomic_load(&svc.n_pending) == (int)id + 1);
 			cr_assert_eq(svc.number[id], id * 1000);

@@ -185,7 +185,7 @@ static void check_drain(const char *stack, uint32_t flags,
 	rig_gate(&svc, 1);
 	s = rig_connect(&r, "svc", NULL);
 	idle = rig_connect(&r, "svc", NULL);
-	for (i = 1; i <= n; i++)
+	for (i = 1; i <= (rig_pipelines(s) ? n : 1); i++)
 		cr_assert_eq(rig_send_number(s, i, i), VIA_OK);
 	rig_until(behave == rig_pend ? atomic_load(&svc.n_pending) == 1
 				     : atomic_load(&svc.held) == 1);

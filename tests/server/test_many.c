@@ -175,6 +175,11 @@ static void check_fairness(const char *stack, uint32_t policy)
 	rig_add(&r, &svc, "svc", NULL);
 	rig_start(&r);
 	endless = rig_connect(&r, "svc", NULL);
+	if (!rig_pipelines(endless)) {
+		via_session_close(endless);
+		done();
+		cr_skip_test("a client that waits for its answers cannot keep a session busy");
+	}
 	rig_good(&r, "svc");
 	atomic_store(&feeding, 0);
 	endless_id = 3;
