@@ -122,11 +122,9 @@ static via_rc place_message(via_session *s, const via_message *m)
 	rc = l->ops->commit(l, &slot, 1);
 	if (rc == 1)
 		return VIA_OK;
-	if (rc != 0 && rc != VIA_AGAIN)
-		return session_link_end(rc);
 	slot.len = VIA_SKIP;
 	(void)l->ops->commit(l, &slot, 1);
-	return VIA_AGAIN;
+	return rc == 0 ? VIA_AGAIN : session_link_end(rc);
 }
 
 static via_rc start_message(via_session *s, const via_message *m)

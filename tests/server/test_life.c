@@ -242,23 +242,24 @@ static via_rc drain_meanwhile(rig_svc *v, rig_session *s, via_call *call)
 STACK_TEST(life, what_was_asked_before_a_drain_is_answered)
 {
 	via_session *first, *s;
-	uint64_t i;
+	uint64_t i, n;
 
 	draining = NULL;
 	serve(stack, 0, drain_meanwhile);
 	first = rig_connect(&r, "svc",
 			    NULL); /* stays with the worker that accepts, the next one does not */
 	s = rig_connect(&r, "svc", NULL);
-	for (i = 1; i <= 2; i++) /* the second is there before the drain begins */
+	n = rig_pipelines(s) ? 2 : 1;
+	for (i = 1; i <= n; i++) /* the second is there before the drain begins */
 		cr_assert_eq(rig_send_number(s, i, i), VIA_OK);
-	for (i = 1; i <= 2; i++)
+	for (i = 1; i <= n; i++)
 		rig_expect_number(s, i, i);
 	expect_end(s);
 	via_session_close(s);
 	via_session_close(first);
 	rig_join(draining);
 	cr_expect_eq(meanwhile.rc, VIA_OK, "%s", via_rc_name(meanwhile.rc));
-	cr_expect_eq(atomic_load(&svc.calls), 2);
+	cr_expect_eq(atomic_load(&svc.calls), n);
 	done();
 }
 

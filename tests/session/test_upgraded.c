@@ -508,7 +508,7 @@ Test(upgraded, configuration_reaches_the_layer_it_is_for)
 	via_message m = request(1, "x", 1);
 	sr_pair p;
 
-	ep.config = "fault.plan=send:again@1\n>fault.plan=send:error=IO@2\n";
+	ep.config = "fault.plan=send:again@1\n>fault.plan=commit:error=IO@2\n";
 	sr_listen("fault+uds>fault+ring", NULL);
 	sr_ok(via_session_start(r_, &ep, NULL, &p.client));
 	sr_ok(sr_handshake(p.client, &p.server)); /* HELLO was put off once */
