@@ -23,6 +23,7 @@ struct via_acceptor {
 	os_waker *waker;
 	atomic_int aborted;
 	_Atomic uint64_t next_id;
+	via_time born;
 	_Atomic uint32_t max_response;
 	via_session *handshakes; /* oldest first */
 	uint32_t n_handshakes;
@@ -71,6 +72,7 @@ via_rc via_acceptor_open(via_registry *r, const via_endpoint *ep, const via_sess
 	a->reg = r;
 	a->env = e;
 	atomic_store(&a->next_id, 1);
+	a->born = os_now();
 	rc = session_config_copy(config, &a->config);
 	if (rc != VIA_OK)
 		goto free_acceptor;
@@ -187,6 +189,7 @@ via_rc acceptor_take(via_acceptor *a, via_session **out)
 		return rc;
 	}
 	s->next_id = &a->next_id;
+	s->born = a->born;
 	s->admit = a->admit;
 	s->admit_arg = a->admit_arg;
 	*out = s;

@@ -78,6 +78,15 @@ static via_wire_server terms(const via_session *s, uint32_t supported)
 				 .auth_token = s->st->auth_token};
 }
 
+/* Sessions are counted from 1. Upgrades may name objects after the number, so those of theirs are never used
+ * twice: a client that is slow to attach must not find what a server started since has made for another. */
+static uint64_t session_number(via_session *s, uint32_t selected)
+{
+	if (s->number == 0)
+		s->number = atomic_fetch_add(s->next_id, 1);
+	return selected == PROFILE_BASELINE ? s->number : s->born + s->number;
+}
+
 /* Settles on a profile that really works. Returns the status for the answer. */
 static uint16_t decide(via_session *s, const via_wire_hello *hello, via_wire_ack *ack)
 {
@@ -90,10 +99,7 @@ static uint16_t decide(via_session *s, const via_wire_hello *hello, via_wire_ack
 
 		if (status != VIA_STATUS_OK)
 			return status;
-		if (ack->session_id == 0)
-			ack->session_id = s->agreed.session_id != 0
-						  ? s->agreed.session_id
-						  : atomic_fetch_add(s->next_id, 1);
+		ack->session_id = session_number(s, ack->selected);
 		s->agreed.session_id = ack->session_id;
 		if (ack->selected == PROFILE_BASELINE)
 			return status;

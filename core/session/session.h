@@ -124,6 +124,8 @@ struct via_session {
 	int (*admit)(void *arg); /* server: 0 refuses with LIMIT_EXCEEDED */
 	void *admit_arg;
 	_Atomic uint64_t *next_id;        /* server: session numbers of the acceptor */
+	uint64_t number;                  /* server: taken from there; 0: not yet */
+	via_time born;                    /* server: of the acceptor */
 	uint8_t out[VIA_WIRE_ACK_PACKET]; /* HELLO or HELLO_ACK under way */
 	uint32_t out_len;
 	via_handle out_handles[MAX_UPGRADE_HANDLES];
