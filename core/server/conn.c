@@ -418,6 +418,8 @@ uint32_t conn_pump(struct server_conn *c)
 		return 0;
 	if (c->out_waiting != 0)
 		flush_answer(c);
+	if (w->current != c) /* the answer was its last one */
+		return 0;
 	most = burst(c);
 	via_session_cork(c->s);
 	/* the list is the owner: a conn that is gone, busy or waiting for room is left alone */

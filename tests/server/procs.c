@@ -1,8 +1,14 @@
 /* tests/server/procs.c - see procs.h. */
 #include "procs.h"
 #include <dirent.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +85,98 @@ void proc_warm_up(rig *r)
 		via_session_close(s[i]);
 	}
 	rig_until(rig_stats(r).n_sessions == 0);
+}
+
+void proc_forbid(long call, int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ((uint32_t)error & SECCOMP_RET_DATA)),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {sizeof code / sizeof code[0], code};
+
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0, "errno %d", errno);
+}
+
+void proc_pin(void)
+{
+	cpu_set_t all, one;
+	size_t i = 0;
+
+	cr_assert_eq(sched_getaffinity(0, sizeof all, &all), 0);
+	while (i < CPU_SETSIZE - 1 && !CPU_ISSET(i, &all))
+		i++;
+	CPU_ZERO(&one);
+	CPU_SET(i, &one);
+	cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+	cr_assert_eq(os_usable_cpus(), 1);
+}
+
+struct threads {
+	long switches;
+	int n, awake;
+};
+
+static void look_at_thread(const char *id, struct threads *t)
+{
+	char path[320], line[128];
+	int mine = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/self/task/%s/status", id);
+	f = fopen(path, "r");
+	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+		if (strncmp(line, "Name:\tvia-", 10) == 0) {
+			mine = 1;
+			t->n++;
+		}
+		if (mine && strncmp(line, "State:", 6) == 0)
+			t->awake += line[7] != 'S';
+		if (mine && strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+			t->switches += atol(line + 24);
+	}
+	if (f != NULL)
+		fclose(f);
+}
+
+static struct threads look_at_threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	struct threads t = {0};
+	struct dirent *e;
+
+	cr_assert_not_null(d);
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			look_at_thread(e->d_name, &t);
+	closedir(d);
+	return t;
+}
+
+long proc_switches(int *threads)
+{
+	struct threads t = look_at_threads();
+
+	*threads = t.n;
+	return t.switches;
+}
+
+int proc_all_asleep(void)
+{
+	return look_at_threads().awake == 0;
+}
+
+uint64_t proc_cpu_ns(void)
+{
+	struct rusage u;
+
+	cr_assert_eq(getrusage(RUSAGE_SELF, &u), 0);
+	return ((uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
+		(uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec)) *
+	       1000;
 }
 
 static int is_region(const char *line)

@@ -31,6 +31,15 @@ int proc_wait(pid_t pid); /* status of waitpid(), waits until RIG_SOON */
 /* Sessions on every worker at once, so that what a worker opens with its first one is open; then none. */
 void proc_warm_up(rig *r);
 
+/* From now on this system call fails in this thread, and in those that it starts. */
+void proc_forbid(long call, int error);
+/* This thread, and those that it starts, run on one CPU only. */
+void proc_pin(void);
+/* Voluntary context switches of the library's threads, and how many threads those are. */
+long proc_switches(int *threads);
+int proc_all_asleep(void);  /* those threads */
+uint64_t proc_cpu_ns(void); /* of this process, so far */
+
 /* Mappings of shared regions that this process has. */
 int proc_mappings(void);
 struct proc_region {
