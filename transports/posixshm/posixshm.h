@@ -66,6 +66,7 @@ struct pshm_self {
 	 * first. Looking twice does no harm. */
 	uint64_t swept[PSHM_SWEPT_MAX];
 	uint32_t n_swept;
+	_Atomic int left_behind; /* a region that could not be removed: look again */
 };
 
 /* -- posixshm.c -------------------------------------------------------------------------------- */
@@ -98,7 +99,7 @@ via_rc pshm_clear(const struct pshm_self *s, const char *path);
 /* Removes the dead regions of a service, when it is the first time. */
 void pshm_sweep(struct pshm_self *s, const char *ns, const char *service);
 /* Removes the name if it still leads to that file. */
-void pshm_unlink(const struct pshm_self *s, const char *path, uint64_t dev, uint64_t ino);
+void pshm_unlink(struct pshm_self *s, const char *path, uint64_t dev, uint64_t ino);
 
 /* -- posixshm_owner.c -------------------------------------------------------------------------- */
 
@@ -109,7 +110,7 @@ int pshm_owner_lives(const struct pshm_self *s, int32_t pid, uint64_t written_ns
 /* -- posixshm_region.c ------------------------------------------------------------------------- */
 
 /* Makes and maps the file. VIA_EXISTS: the name is taken. On failure nothing is left of it. */
-via_rc pshm_create(const struct pshm_self *s, const char *path, uint32_t max_request,
+via_rc pshm_create(struct pshm_self *s, const char *path, uint32_t max_request,
 		   uint32_t max_response, struct pshm_map *out);
 /* Maps the server's file after all checks. VIA_AGAIN: not there or not complete yet. */
 via_rc pshm_attach(const struct pshm_self *s, const char *path, const via_upgrade *u,

@@ -396,7 +396,7 @@ static const void *VIA_CALL pshm_get_ext(via_link *base, const char *id)
 
 /* The server's name goes first, while the mapping still keeps another file from getting its inode
  * number. A generation of 0 makes the region dead for everybody, should the name stay. */
-static void let_go(const struct pshm_self *s, const struct pshm_map *m, const char *path)
+static void let_go(struct pshm_self *s, const struct pshm_map *m, const char *path)
 {
 	if (path != NULL) {
 		m->header->owner_generation = 0;

@@ -202,7 +202,7 @@ static via_rc furnish(const struct pshm_self *s, int fd, const char *path, const
 	return VIA_OK;
 }
 
-via_rc pshm_create(const struct pshm_self *s, const char *path, uint32_t max_request,
+via_rc pshm_create(struct pshm_self *s, const char *path, uint32_t max_request,
 		   uint32_t max_response, struct pshm_map *out)
 {
 	struct layout l = {0};

@@ -88,9 +88,10 @@ static int remove_same(const struct pshm_self *s, const char *path, uint64_t dev
 	return err == ENOENT ? 0 : err;
 }
 
-void pshm_unlink(const struct pshm_self *s, const char *path, uint64_t dev, uint64_t ino)
+void pshm_unlink(struct pshm_self *s, const char *path, uint64_t dev, uint64_t ino)
 {
-	(void)remove_same(s, path, dev, ino); /* what stays is dead: the next server removes it */
+	if (remove_same(s, path, dev, ino) != 0) /* what stays is dead: the next session removes it */
+		atomic_store(&s->left_behind, 1);
 }
 
 enum { UNKNOWN, JUNK, DEAD, LIVE };
@@ -280,6 +281,8 @@ void pshm_sweep(struct pshm_self *s, const char *ns, const char *service)
 		return; /* its caller has been told */
 	path[strlen(path) - PSHM_ID_DIGITS - strlen(PSHM_SUFFIX)] = '\0';
 	hash = hash_of(path);
+	if (atomic_exchange(&s->left_behind, 0) != 0)
+		s->n_swept = 0;
 	if (is_swept(s, hash))
 		return;
 	if (sweep_directory(s, ns, path) == 0) /* else the next session tries again */
