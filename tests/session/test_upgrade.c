@@ -238,6 +238,32 @@ Test(upgrade, the_baselines_end_is_the_sessions_end)
 	}
 }
 
+/* Neither arm() nor the baseline tells that something came before the end. */
+Test(upgrade, an_answer_outlives_the_end_of_the_baseline)
+{
+	via_message m = {.kind = VIA_WIRE_REQUEST, .item_count = 1, .id = 1};
+	via_waitobj objs[2];
+	sr_pair p;
+	via_rc rc;
+
+	configure("mode=mute\n");
+	sr_listen("uds", NULL);
+	p = sr_connect("uds", NULL);
+	sr_ok(via_session_send(p.client, &m));
+	sr_ok(via_session_recv_wait(p.server, &m, rig_soon()));
+	via_session_release(p.server, &m);
+	m = (via_message){.kind = VIA_WIRE_RESPONSE, .item_count = 1, .id = 1};
+	sr_ok(via_session_send(p.server, &m));
+	via_session_close(p.server);
+	sr_is(via_session_wait_set(p.client, VIA_EV_RX, objs), VIA_BUSY);
+	sr_ok(via_session_recv(p.client, &m));
+	cr_assert_eq(m.id, 1);
+	via_session_release(p.client, &m);
+	rc = via_session_recv_wait(p.client, &m, rig_soon());
+	cr_assert(rc == VIA_CLOSED || rc == VIA_RESET, "%s", via_rc_name(rc));
+	via_session_close(p.client);
+}
+
 /* The same over a baseline whose arm() says BUSY when its peer has gone. */
 Test(upgrade, the_end_of_a_busy_baseline_is_seen_too)
 {
