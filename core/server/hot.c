@@ -39,7 +39,8 @@ int hot_stays(struct server_conn *c)
 	}
 	c->turn = w->turn;
 	if (c->is_hot != 0 && ++c->n_hot_turns == FORGET_AFTER && c->s->data->rx_word == NULL)
-		watch_stop(c); /* each record would cost its sender a note to a poller that nobody reads */
+		watch_stop(
+			c); /* each record would cost its sender a note to a poller that nobody reads */
 	return c->is_hot;
 }
 

@@ -113,8 +113,8 @@ struct server_conn {
 	via_peer peer;
 	struct job job;
 	wait_history history;
-	uint64_t spin_ns;   /* of the wait that has begun */
-	uint32_t turn;      /* of the worker, when last served while hot */
+	uint64_t spin_ns; /* of the wait that has begun */
+	uint32_t turn;    /* of the worker, when last served while hot */
 	uint32_t n_hot_turns;
 	via_time served_at; /* 0: a moment ago, nobody asked for the time */
 };

@@ -152,7 +152,8 @@ STACK_TEST(faults, threads_that_cannot_be_started)
 
 /* Sessions that come up on the workers that run already stay with them. */
 static via_session *early[4];
-static _Thread_local int starts_server; /* workers start threads too, and cannot wait for themselves */
+static _Thread_local int
+	starts_server; /* workers start threads too, and cannot wait for themselves */
 
 static void connect_early(void)
 {
@@ -165,7 +166,8 @@ static void connect_early(void)
 		via_endpoint ep = rig_endpoint(&r, "a");
 
 		/* a server that cannot start a thread may have to refuse those that need one */
-		if (via_session_connect(r.reg, &ep, &c, via_deadline(RIG_SOON), &early[i]) != VIA_OK)
+		if (via_session_connect(r.reg, &ep, &c, via_deadline(RIG_SOON), &early[i]) !=
+		    VIA_OK)
 			early[i] = NULL;
 	}
 }

@@ -90,7 +90,8 @@ static int remove_same(const struct pshm_self *s, const char *path, uint64_t dev
 
 void pshm_unlink(struct pshm_self *s, const char *path, uint64_t dev, uint64_t ino)
 {
-	if (remove_same(s, path, dev, ino) != 0) /* what stays is dead: the next session removes it */
+	if (remove_same(s, path, dev, ino) !=
+	    0) /* what stays is dead: the next session removes it */
 		atomic_store(&s->left_behind, 1);
 }
 
