@@ -116,9 +116,10 @@ def environment(**more):
     return env
 
 
-def run(*args, env=None, timeout=DEADLINE, input=None):
-    """Runs a program to its end: (status, stdout, stderr)."""
-    p = subprocess.run([str(BIN / args[0]), *map(str, args[1:])], capture_output=True, text=True, env=env or environment(), timeout=timeout, input=input)
+def run(*args, env=None, timeout=DEADLINE, input=None, before=None, under=()):
+    """Runs a program to its end: (status, stdout, stderr). before: called in the child; under: what starts it."""
+    command = [*under, str(BIN / args[0]), *map(str, args[1:])]
+    p = subprocess.run(command, capture_output=True, text=True, env=env or environment(), timeout=timeout, input=input, preexec_fn=before)
     return p.returncode, p.stdout, p.stderr
 
 
@@ -140,7 +141,7 @@ def reachable(path):
 class Daemon:
     """viaductd with a configuration, ready when it says so over NOTIFY_SOCKET."""
 
-    def __init__(self, config="", *, env=None, run_dir=None):
+    def __init__(self, config="", *, env=None, run_dir=None, before=None):
         self.dir = tempfile.TemporaryDirectory()
         base = pathlib.Path(self.dir.name)
         self.run_dir = pathlib.Path(run_dir) if run_dir else base / "run"
@@ -152,7 +153,7 @@ class Daemon:
         notify.settimeout(DEADLINE)
         with open(self.log_path, "w") as log:
             env = dict(env or environment(), NOTIFY_SOCKET=str(base / "notify"))
-            self.p = subprocess.Popen([str(BIN / "viaductd"), "-c", str(self.config)], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.p = subprocess.Popen([str(BIN / "viaductd"), "-c", str(self.config)], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before)
         self.await_ready(notify)
         notify.close()
 
