@@ -2,6 +2,7 @@
  * kernel gives and without; and everything on one CPU (Linux). */
 #include "procs.h"
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +39,14 @@ static void done(void)
 	rig_svc_close(&svc);
 }
 
+static uint32_t session_profile(via_session *s)
+{
+	via_session_info info = {.struct_size = sizeof info};
+
+	via_session_get_info(s, &info);
+	return info.selected;
+}
+
 /* of[k] sessions of kind k. */
 static int connect_all(const int *of)
 {
@@ -47,12 +56,10 @@ static int connect_all(const int *of)
 		via_session_config c = {.struct_size = sizeof c, .profiles = kind_profiles[k]};
 
 		for (i = 0; i < of[k]; i++, n++) {
-			via_session_info info = {.struct_size = sizeof info};
-
 			session[n] = rig_connect(&r, "svc", &c);
-			via_session_get_info(session[n], &info);
-			cr_assert_eq(info.selected, kind_selected[k], "0x%x, expected 0x%x",
-				     info.selected, kind_selected[k]);
+			cr_assert_eq(session_profile(session[n]), kind_selected[k],
+				     "0x%x, expected 0x%x", session_profile(session[n]),
+				     kind_selected[k]);
 		}
 	}
 	return n;
@@ -183,6 +190,25 @@ Test(mixed, nobody_wakes_up_for_a_hundred_idle_sockets)
 Test(mixed, nobody_wakes_up_for_a_hundred_idle_sessions_of_each_kind)
 {
 	check_idle((const int[KINDS]){100, 100, 100}, 2);
+}
+
+/* -- no room for files ------------------------------------------------------------------------- */
+
+/* The server may make no byte of any file: sessions come up on what is left. */
+Test(mixed, a_server_that_may_make_no_files)
+{
+	const struct rlimit none = {0, 0};
+	via_session *s;
+
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	serve_on("uds", 1, NULL);
+	s = rig_connect(&r, "svc", &(via_session_config){.profiles = 0x10007});
+	cr_expect_eq(session_profile(s), 1);
+	cr_assert_eq(rig_send_number(s, 1, 1), VIA_OK);
+	rig_expect_number(s, 1, 1);
+	via_session_close(s);
+	cr_expect(rig_log_has(&r, "RLIMIT_FSIZE"), "%s", r.log);
+	done();
 }
 
 /* -- one CPU ----------------------------------------------------------------------------------- */

@@ -136,6 +136,25 @@ static int look_at_file(void *arg, const via_file_info *info)
 	return 0;
 }
 
+static int refused_row(void *arg, const via_file_info *info)
+{
+	buf *out = arg;
+
+	if (info->state != VIA_FILE_REFUSED)
+		return 0;
+	buf_text(out, "module file refused: ");
+	text_show(out, info->path, strlen(info->path));
+	buf_text(out, ": ");
+	text_show(out, info->reason, strlen(info->reason));
+	buf_char(out, '\n');
+	return 0;
+}
+
+void explain_refused(via_registry *r, buf *out)
+{
+	(void)via_registry_files(r, refused_row, out);
+}
+
 /* What a server would meet: a file that can be read may still fail when it is loaded. */
 static void try_to_load(via_registry *r, const char *service, buf *out)
 {

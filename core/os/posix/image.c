@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,13 +55,30 @@ static via_rc write_all(const core_env *e, int fd, const unsigned char *p, size_
 	return VIA_OK;
 }
 
+/* Writing beyond the limit would raise SIGXFSZ, which ends the process. */
+static via_rc check_file_limit(const core_env *e, uint64_t size, const char *path)
+{
+	struct rlimit r;
+
+	if (!posix_may(e, "getrlimit") || getrlimit(RLIMIT_FSIZE, &r) != 0)
+		return core_fail_os(posix_rc(errno), errno, "%s: limit of file sizes", path);
+	if (r.rlim_cur != RLIM_INFINITY && r.rlim_cur < size)
+		return core_fail(VIA_LIMIT,
+				 "%s: limit of file sizes (RLIMIT_FSIZE): expected at least %llu "
+				 "bytes for its private copy, found %llu",
+				 path, (unsigned long long)size, (unsigned long long)r.rlim_cur);
+	return VIA_OK;
+}
+
 static via_rc copy(const core_env *e, const os_file *f, int to, uint64_t size, const char *path)
 {
 	unsigned char buf[16384];
 	uint64_t at, len;
 	struct stat st;
-	via_rc rc;
+	via_rc rc = check_file_limit(e, size, path);
 
+	if (rc != VIA_OK)
+		return rc;
 	for (at = 0; at < size; at += len) {
 		len = size - at < sizeof buf ? size - at : sizeof buf;
 		rc = posix_read_at(e, f->fd, at, buf, len);
