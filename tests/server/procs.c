@@ -60,6 +60,19 @@ void proc_kill(pid_t pid, int sig)
 	cr_assert_eq(kill(pid, sig), 0);
 }
 
+void proc_stop(pid_t pid)
+{
+	via_time end = via_deadline(RIG_SOON);
+	int status = 0;
+
+	proc_kill(pid, SIGSTOP);
+	while (waitpid(pid, &status, WNOHANG | WUNTRACED) != pid) {
+		cr_assert_lt(via_now(), end, "process %d does not stop", (int)pid);
+		rig_pause();
+	}
+	cr_assert(WIFSTOPPED(status));
+}
+
 int proc_wait(pid_t pid)
 {
 	int status = 0;

@@ -26,6 +26,8 @@ void proc_let_pass(uint64_t ns);
  * thread that calls this must not hold a lock. */
 pid_t proc_start(rig *r, int (*fn)(rig *r, void *arg), void *arg);
 void proc_kill(pid_t pid, int sig);
+/* Returns when the process has really stopped: another CPU may be in the middle of an answer. */
+void proc_stop(pid_t pid);
 int proc_wait(pid_t pid); /* status of waitpid(), waits until RIG_SOON */
 
 /* Sessions on every worker at once, so that what a worker opens with its first one is open; then none. */

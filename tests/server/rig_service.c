@@ -4,16 +4,18 @@
 static via_rc VIA_CALL svc_open(void *self, const via_peer *peer, void **session)
 {
 	rig_svc *v = self;
+	rig_session *place;
 	int n;
 
 	(void)peer;
 	if (v->open_rc != VIA_OK)
 		return core_fail(v->open_rc, "not for you");
 	n = atomic_fetch_add(&v->opens, 1);
-	if (n >= RIG_SESSIONS)
+	place = &v->sessions[n % RIG_SESSIONS];
+	if (n >= RIG_SESSIONS && atomic_exchange(&place->closed, 0) == 0)
 		return VIA_LIMIT;
-	v->sessions[n].svc = v;
-	*session = &v->sessions[n];
+	place->svc = v;
+	*session = place;
 	return VIA_OK;
 }
 

@@ -222,7 +222,7 @@ PROC_TEST(killed, a_stopped_server_costs_its_clients_their_deadline)
 	cr_assert(hear());
 	k = rig_client(&r, "svc", NULL);
 	cr_assert_eq(rig_client_call(k, 1), VIA_OK);
-	proc_kill(pid, SIGSTOP);
+	proc_stop(pid);
 	via_increment_encode(bytes, sizeof bytes, 5, &used);
 	t0 = via_now();
 	rc = via_client_call(k, &q, via_deadline(100 * RIG_MS), &a);
