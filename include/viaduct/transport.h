@@ -15,7 +15,8 @@ enum {                                   /* capabilities: facts, per link, fixed
 	VIA_CAP_PIPELINE = 1u << 1,           /* many records may be in flight unacknowledged       */
 	VIA_CAP_HANDLES = 1u << 2,            /* carries via_handle                                 */
 	VIA_CAP_PEERCRED = 1u << 3,           /* peer() is kernel-attested                          */
-	VIA_CAP_HUP = 1u << 4,                /* reports peer death                                 */
+	VIA_CAP_HUP = 1u << 4,                /* reports peer death. Without it the core watches an
+	                                         upgrade's baseline, and shuts that down instead    */
 	VIA_CAP_POLLABLE = 1u << 5,           /* arm() gives FD or WIN                              */
 	VIA_CAP_ZC_TX = 1u << 6,              /* reserve() returns the peer-visible memory          */
 	VIA_CAP_ZC_RX = 1u << 7,              /* recv() views are not copies                        */
