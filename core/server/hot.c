@@ -38,9 +38,9 @@ int hot_stays(struct server_conn *c)
 		c->is_hot = 1;
 	}
 	c->turn = w->turn;
+	/* while it is known to the poller each record costs its sender a note that nobody reads */
 	if (c->is_hot != 0 && ++c->n_hot_turns == FORGET_AFTER && c->s->data->rx_word == NULL)
-		watch_stop(
-			c); /* each record would cost its sender a note to a poller that nobody reads */
+		watch_stop(c);
 	return c->is_hot;
 }
 
