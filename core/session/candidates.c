@@ -27,6 +27,12 @@ void candidates_verdict(candidates *c, uint32_t profile, uint32_t verdict, const
 		snprintf(v->reason, sizeof v->reason, "%s", reason);
 }
 
+/* Whether this side offers one of a transport's bits. */
+static int is_offered(uint32_t bit, uint32_t costly, uint32_t configured)
+{
+	return configured == 0 ? (costly & bit) == 0 : (configured & bit) != 0;
+}
+
 struct collect {
 	candidates *c;
 	uint32_t configured;
@@ -49,7 +55,8 @@ static int collect_one(void *arg, const via_provided *t)
 		if (v == NULL || v->verdict != 0) /* a better one serves this bit */
 			continue;
 		snprintf(v->id, sizeof v->id, "%s", t->id);
-		v->verdict = (x->configured & bit) != 0 ? VIA_VERDICT_OFFERED : VIA_VERDICT_MASKED;
+		v->verdict = is_offered(bit, t->costly, x->configured) ? VIA_VERDICT_OFFERED
+								       : VIA_VERDICT_MASKED;
 		if (v->verdict == VIA_VERDICT_OFFERED)
 			x->c->mask |= bit;
 	}
@@ -58,11 +65,11 @@ static int collect_one(void *arg, const via_provided *t)
 
 void candidates_collect(via_registry *reg, uint32_t configured, candidates *out)
 {
-	struct collect x = {out, configured == 0 ? UINT32_MAX : configured};
+	struct collect x = {out, configured};
 	uint32_t missing;
 
 	*out = (candidates){0};
-	if ((x.configured & PROFILE_BASELINE) != 0) {
+	if (is_offered(PROFILE_BASELINE, 0, configured)) {
 		candidates_verdict(out, PROFILE_BASELINE, VIA_VERDICT_OFFERED, NULL);
 		out->mask = PROFILE_BASELINE;
 	}
@@ -72,9 +79,9 @@ void candidates_collect(via_registry *reg, uint32_t configured, candidates *out)
 				   "no module that was found provides this profile");
 }
 
-void candidates_name(candidates *c, const char *id, uint32_t profiles, uint32_t configured)
+void candidates_name(candidates *c, const char *id, const via_transport *t, uint32_t configured)
 {
-	uint32_t i, bits = profiles & ~PROFILE_BASELINE;
+	uint32_t i, bits = t->profiles & ~PROFILE_BASELINE;
 
 	for (i = 0; i < c->n; i++)
 		if (c->list[i].profile != PROFILE_BASELINE &&
@@ -89,7 +96,7 @@ void candidates_name(candidates *c, const char *id, uint32_t profiles, uint32_t 
 			continue;
 		*v = (via_candidate){.profile = bit, .verdict = VIA_VERDICT_MASKED};
 		snprintf(v->id, sizeof v->id, "%s", id);
-		if (configured == 0 || (configured & bit) != 0) {
+		if (is_offered(bit, t->costly, configured)) {
 			v->verdict = VIA_VERDICT_OFFERED;
 			c->mask |= bit;
 		}

@@ -69,7 +69,7 @@ via_rc session_new(via_registry *reg, const stack *st, via_link *base,
 	candidates_collect(reg, s->config.profiles, s->cand);
 	if (stack_upgrade(st) != NULL)
 		candidates_name(s->cand, reg_ref_id(&stack_upgrade(st)->ref),
-				stack_transport(stack_upgrade(st))->profiles, s->config.profiles);
+				stack_transport(stack_upgrade(st)), s->config.profiles);
 	if ((s->cand->mask & PROFILE_BASELINE) != 0)
 		snprintf(s->cand->list[0].id, sizeof s->cand->list[0].id, "%s",
 			 reg_ref_id(&st->layer[0].ref));

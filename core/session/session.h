@@ -54,7 +54,7 @@ typedef struct candidates {
 /* Fills the list from the index and a configured mask (0: everything). */
 void candidates_collect(via_registry *reg, uint32_t configured, candidates *out);
 /* Only this upgrade is to be offered, beside the baseline. */
-void candidates_name(candidates *c, const char *id, uint32_t profiles, uint32_t configured);
+void candidates_name(candidates *c, const char *id, const via_transport *t, uint32_t configured);
 /* Sets the verdict of one bit; reason may be NULL. */
 void candidates_verdict(candidates *c, uint32_t profile, uint32_t verdict, const char *reason);
 /* Takes the failures of an earlier attempt over. */

@@ -22,8 +22,12 @@ enum { RIG_MAX_LAYERS = 4, RIG_STACK_MAX = 32 };
 #define VIA_STACK(spec) spec,
 #if defined(_WIN32)
 #define VIA_STACK_POSIX(spec)
+#define VIA_STACK_WINDOWS(spec) spec,
+#define VIA_UPGRADE_WINDOWS(spec) spec,
 #else
 #define VIA_STACK_POSIX(spec) spec,
+#define VIA_STACK_WINDOWS(spec)
+#define VIA_UPGRADE_WINDOWS(spec)
 #endif
 #if defined(__linux__)
 #define VIA_UPGRADE_LINUX(spec) spec,

@@ -7,6 +7,8 @@
 #ifdef RIG_BASELINES_ONLY
 #undef VIA_UPGRADE_LINUX
 #define VIA_UPGRADE_LINUX(spec)
+#undef VIA_UPGRADE_WINDOWS
+#define VIA_UPGRADE_WINDOWS(spec)
 #define rig_stacks rig_baselines
 #endif
 static char rig_stacks[][RIG_STACK_MAX] = {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #define UP 0x20000u
+#define COSTLY 0x40000u /* the same module's, highest bit of all */
 
 TestSuite(upgrade, .init = sr_open_few, .fini = sr_close, .timeout = 60);
 
@@ -112,6 +113,52 @@ Test(upgrade, masks_and_preferences_choose)
 	in = sr_info(p.client);
 	cr_assert_eq(in.selected, 1);
 	cr_assert_eq(sr_candidate(&in, UP)->verdict, VIA_VERDICT_NOT_COMMON);
+	sr_pair_close(&p);
+}
+
+/* Neither side offers a costly profile by itself, and both must name it for it to be common. */
+Test(upgrade, costly_profiles_are_offered_by_request_only)
+{
+	via_session_config named = offer(1 | UP | COSTLY, 0);
+	const via_session_config *const sides[] = {NULL, &named};
+	uint32_t i;
+
+	configure("mode=key\n");
+	for (i = 0; i < 4; i++) {
+		const via_session_config *client = sides[i & 1], *server = sides[i >> 1];
+		uint32_t verdict = client == NULL   ? VIA_VERDICT_MASKED
+				   : server == NULL ? VIA_VERDICT_NOT_COMMON
+						    : VIA_VERDICT_SELECTED;
+		via_session_info in;
+		sr_pair p;
+
+		sr_listen("uds", server);
+		p = sr_connect("uds", client);
+		in = sr_info(p.client);
+		cr_expect_eq(in.selected, i == 3 ? COSTLY : UP);
+		cr_expect_eq(in.offered, client == NULL ? UP | 1 : UP | COSTLY | 1);
+		cr_expect_eq(sr_candidate(&in, COSTLY)->verdict, verdict);
+		sr_exchange(&p, 1, 100, 100);
+		sr_pair_close(&p);
+		via_acceptor_close(acceptor_);
+		acceptor_ = NULL;
+	}
+}
+
+Test(upgrade, costly_profiles_of_a_named_upgrade)
+{
+	via_session_config named = offer(1 | COSTLY, 0);
+	sr_pair p;
+
+	configure("mode=key\n");
+	sr_listen("uds>upgrade", NULL);
+	p = sr_connect("uds>upgrade", NULL);
+	cr_expect_eq(sr_info(p.client).selected, UP);
+	sr_pair_close(&p);
+	via_acceptor_close(acceptor_);
+	sr_listen("uds>upgrade", &named);
+	p = sr_connect("uds>upgrade", &named);
+	cr_expect_eq(sr_info(p.client).selected, COSTLY);
 	sr_pair_close(&p);
 }
 

@@ -97,9 +97,9 @@ typedef struct via_provided {
 	uint32_t profiles;                  /* transport: profile bits */
 	uint32_t method;                    /* codec: method code; 0 otherwise */
 	uint32_t max_request, max_response; /* service: payload sizes it asks for, 0 = default */
-	uint32_t reserved;
-	const char *id;     /* component id */
-	const char *name;   /* codec, service: name; transport: schemes */
+	uint32_t costly;                    /* transport: profile bits offered only by request */
+	const char *id;                     /* component id */
+	const char *name;                   /* codec, service: name; transport: schemes */
 	const char *codecs; /* service: names of its codecs, ',' between; "" if not said */
 } via_provided;
 

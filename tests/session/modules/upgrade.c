@@ -1,6 +1,6 @@
 /* tests/session/modules/upgrade.c - an upgrade over socket pairs, whose failures its configuration chooses.
  *
- * Serves profile 0x20000. The server's half is made at provision; the client's half waits in a table under
+ * Serves profile 0x20000, and 0x40000 by request. The server's half is made at provision; the client's half waits in a table under
  * the session's number (mode=key) or travels as a descriptor with HELLO_ACK (mode=handles). The table and
  * the vtable are static: this module is never in two registries of one process. Threads: the core's rules
  * plus one lock around the table. Syscalls: sockets. Peer: this process.
@@ -337,7 +337,9 @@ static via_rc VIA_CALL up_attach(void *self, const via_upgrade *u, via_link **ou
 static via_transport up_transport = {
 	.struct_size = sizeof up_transport,
 	.roles = VIA_ROLE_UPGRADE,
-	.profiles = 0x20000,
+	.profiles = 0x60000,
+	.costly = 0x40000,
+	.schemes = "upgrade",
 	.caps = VIA_CAP_RELIABLE | VIA_CAP_POLLABLE,
 	.probe = up_probe,
 	.provision = up_provision,
@@ -395,6 +397,7 @@ static const via_module_desc up_desc = {
 	.life = &up_life,
 };
 
-VIA_MODULE(upgrade, up_desc,
-	   "id=org.test.upgrade\0version=1\0"
-	   "provides=transport org.test.upgrade/1 score=10 roles=upgrade profiles=0x20000\0")
+VIA_MODULE(
+	upgrade, up_desc,
+	"id=org.test.upgrade\0version=1\0"
+	"provides=transport org.test.upgrade/1 score=10 roles=upgrade profiles=0x60000 costly=0x40000 schemes=upgrade\0")
