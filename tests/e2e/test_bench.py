@@ -232,6 +232,17 @@ class Bench(unittest.TestCase):
     def test_another_profile_is_no_result(self):
         self.assertIn("profile: expected one of 0x10000, the handshake chose 0x1", self.fake("good", "uds>ring"))
 
+    def test_profiles_of_both_sides(self):
+        for args, profile in ((["uds>posixshm", "--profiles", "0x2"], "0x2"), (["uds>posixshm", "--profiles", "0x3"], "0x2"),
+                              (["uds>posixshm", "--profiles", "posixshm"], "0x4"), (["uds", "--profiles", "uds"], "0x1")):
+            row, = self.rows(*args, "--seconds", "0.05", "--scenario", "ping-pong")
+            self.assertEqual(row["profile"], profile)
+        out, err = self.finish(self.start("uds", "--profiles", "0x10000,uds"), 1)
+        self.assertIn("profile: expected one of 0x1, the handshake chose 0x10000", err)
+        for args in (["uds", "--profiles", "ring"], ["uds>ring", "--profiles", "0x2"], ["uds", "--profiles", "nosuch"]):
+            out, err = self.finish(self.start(*args), 2)
+            self.assertIn("--profiles: ", err)
+
     def test_wrong_usage(self):
         for args, says in ((["--scenario", "ping"], "ping-pong"), (["--rate", "0"], "--rate"), (["--depth", "65"], "1..64"),
                            (["--items", "5..4"], "--items"), (["--items", "1001"], "1..1000"), (["--bytes", "63"], "64..16777216"),

@@ -28,6 +28,7 @@ typedef struct bench {
 enum {
 	O_SCENARIO,
 	O_TRANSPORT,
+	O_PROFILES,
 	O_DEPTH,
 	O_ITEMS,
 	O_BYTES,
@@ -50,6 +51,7 @@ enum {
 static const opt options[] = {
 	{"scenario", 0, "NAME", "what to measure, again for more; else ping-pong, pipeline, batch"},
 	{"transport", 0, "NAME", "as an operand: uds, ring, 'uds>ring'; else the best baseline"},
+	{"profiles", 0, "LIST", "offered by both sides, as in call; else those of the transport"},
 	{"depth", 0, "N", "messages under way in pipeline and pipeline-batch, 1..64; else 16"},
 	{"items", 0, "N",
 	 "in a batch or a snapshot: 1..1000, or a range A..B of a batch, drawn anew\n"
@@ -237,6 +239,9 @@ static int take_option(bench *b, int o, const char *value)
 	case O_TRANSPORT:
 	case OPT_OPERAND:
 		return add_transport(b, value);
+	case O_PROFILES:
+		b->row.profiles = value;
+		return CLI_OK;
 	case O_RATE:
 		return add_rate(b, value);
 	case O_BYTES:

@@ -61,9 +61,10 @@ typedef struct bench_row {
 	const bench_scenario *scenario;
 	const char *transport; /* endpoint text */
 	const char *policy_name;
-	uint32_t asked;   /* profiles, one of which must come out of the handshake */
-	uint32_t offered; /* mask for the configuration, 0: what the endpoint text says */
-	int is_local;     /* the server runs in this process */
+	const char *profiles; /* to offer, as text; NULL: what belongs to the transport */
+	uint32_t asked;       /* profiles, one of which must come out of the handshake */
+	uint32_t offered;     /* mask for the configuration, 0: what the endpoint text says */
+	int is_local;         /* the server runs in this process */
 	uint32_t policy, pin, depth, min_items, max_items, bytes;
 	uint64_t rate; /* operations per second, 0: as fast as they go */
 	uint64_t ns, warmup_ns;

@@ -46,7 +46,7 @@ static int start_process(bench_host *h)
 	const bench_row *row = h->row;
 	const bench_setup *setup = h->setup;
 	char own[SYS_PATH], items[32], bytes[16], line[SYS_LINE], why[SYS_WHY];
-	const char *program = setup->server_program, *argv[20];
+	const char *program = setup->server_program, *argv[24];
 	const char *modules = program != NULL ? setup->server_modules : setup->module_path;
 	size_t n = 0, len;
 
@@ -69,6 +69,10 @@ static int start_process(bench_host *h)
 	argv[n++] = items;
 	argv[n++] = "--bytes";
 	argv[n++] = bytes;
+	if (row->profiles != NULL) {
+		argv[n++] = "--profiles";
+		argv[n++] = row->profiles;
+	}
 	if (modules != NULL) {
 		argv[n++] = "--module-path";
 		argv[n++] = modules;

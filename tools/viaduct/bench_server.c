@@ -246,6 +246,23 @@ int bench_best(via_registry *r, char *name, size_t cap)
 	return CLI_OK;
 }
 
+/* What is offered, and what of it must come out. */
+static int choose_profiles(via_registry *r, const via_provided *found, bench_row *row)
+{
+	row->asked = found->profiles;
+	row->offered = (found->roles & VIA_ROLE_UPGRADE) != 0 ? 0 : found->profiles;
+	if (row->profiles == NULL)
+		return CLI_OK;
+	if (!cli_profiles(r, row->profiles, &row->offered))
+		return CLI_USAGE;
+	row->asked &= row->offered;
+	if (row->asked == 0)
+		return cli_fail(CLI_USAGE,
+				"--profiles: expected one of 0x%x, which %s serves, found '%s'",
+				found->profiles, found->id, row->profiles);
+	return CLI_OK;
+}
+
 int bench_resolve(via_registry *r, const char *text, bench_row *row, char *name, size_t cap)
 {
 	const char *behind = strchr(text, '>'), *end = text + strlen(text);
@@ -256,8 +273,9 @@ int bench_resolve(via_registry *r, const char *text, bench_row *row, char *name,
 	status = look_up(r, last_word(behind != NULL ? behind + 1 : text, end), end, &found);
 	if (status != CLI_OK)
 		return status;
-	row->asked = found.profiles;
-	row->offered = (found.roles & VIA_ROLE_UPGRADE) != 0 ? 0 : found.profiles;
+	status = choose_profiles(r, &found, row);
+	if (status != CLI_OK)
+		return status;
 	if (behind != NULL || (found.roles & VIA_ROLE_BASELINE) != 0) {
 		n = snprintf(name, cap, "%s", text);
 	} else {
