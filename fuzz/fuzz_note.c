@@ -43,7 +43,7 @@ static void check_component(const note_component *c)
 		must(p->roles != 0 && (p->roles & ~7u) == 0 &&
 		     ((p->roles & (VIA_ROLE_BASELINE | VIA_ROLE_UPGRADE)) == 0 ||
 		      p->profiles != 0) &&
-		     (p->costly & ~p->profiles) == 0);
+		     (p->by_request & ~p->profiles) == 0);
 	else
 		must(note_is_id(p->name));
 	must(p->kind == VIA_KIND_CODEC ? p->method > 0 && p->method <= UINT16_MAX : p->method == 0);

@@ -147,7 +147,7 @@ enum {
 	KEY_SCORE,
 	KEY_ROLES,
 	KEY_PROFILES,
-	KEY_COSTLY,
+	KEY_BY_REQUEST,
 	KEY_SCHEMES,
 	KEY_METHOD,
 	KEY_NAME,
@@ -166,7 +166,7 @@ static const struct {
 	[KEY_ROLES] = {"roles", 1u << VIA_KIND_TRANSPORT,
 		       "baseline, upgrade, decorator, each at most once"},
 	[KEY_PROFILES] = {"profiles", 1u << VIA_KIND_TRANSPORT, "a number up to 0xffffffff"},
-	[KEY_COSTLY] = {"costly", 1u << VIA_KIND_TRANSPORT, "a number up to 0xffffffff"},
+	[KEY_BY_REQUEST] = {"by_request", 1u << VIA_KIND_TRANSPORT, "a number up to 0xffffffff"},
 	[KEY_SCHEMES] = {"schemes", 1u << VIA_KIND_TRANSPORT, "ids between commas, each once"},
 	[KEY_METHOD] = {"method", 1u << VIA_KIND_CODEC, "a number from 1 to 65535"},
 	[KEY_NAME] = {"name", 1u << VIA_KIND_CODEC | 1u << VIA_KIND_SERVICE, "an id"},
@@ -213,8 +213,8 @@ static int set_key(note_component *c, uint32_t key, char *value)
 		return roles_of(value, &c->p.roles);
 	case KEY_PROFILES:
 		return number(value, 0, UINT32_MAX, &c->p.profiles);
-	case KEY_COSTLY:
-		return number(value, 0, UINT32_MAX, &c->p.costly);
+	case KEY_BY_REQUEST:
+		return number(value, 0, UINT32_MAX, &c->p.by_request);
 	case KEY_SCHEMES:
 		c->p.name = value;
 		return is_id_list(value);
@@ -278,10 +278,11 @@ static via_rc component_complete(note_component *c, uint32_t seen)
 	if (missing != NULL)
 		return core_fail(VIA_PROTO, "provides %s: %s without %s=", c->p.id,
 				 note_kind_name(c->p.kind), missing);
-	if ((c->p.costly & ~c->p.profiles) != 0)
-		return core_fail(VIA_PROTO,
-				 "provides %s: costly= expects some of profiles=0x%x, found 0x%x",
-				 c->p.id, c->p.profiles, c->p.costly);
+	if ((c->p.by_request & ~c->p.profiles) != 0)
+		return core_fail(
+			VIA_PROTO,
+			"provides %s: by_request= expects some of profiles=0x%x, found 0x%x",
+			c->p.id, c->p.profiles, c->p.by_request);
 	if (c->p.name == NULL)
 		c->p.name = "";
 	if (c->p.codecs == NULL)

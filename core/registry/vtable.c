@@ -65,11 +65,11 @@ static via_rc check_transport(const note_component *n, const via_transport *t)
 			VIA_EABI,
 			"transport %s: profiles: expected 0x%x as in the identity text, found 0x%x",
 			n->p.id, n->p.profiles, t->profiles);
-	if (t->costly != n->p.costly)
+	if (t->by_request != n->p.by_request)
 		return core_fail(
 			VIA_EABI,
-			"transport %s: costly: expected 0x%x as in the identity text, found 0x%x",
-			n->p.id, n->p.costly, t->costly);
+			"transport %s: by_request: expected 0x%x as in the identity text, found 0x%x",
+			n->p.id, n->p.by_request, t->by_request);
 	if (strcmp(n->p.name, t->schemes == NULL ? "" : t->schemes) != 0)
 		return differs(n, "schemes", n->p.name, t->schemes);
 	return missing(n, m, N_OF(m));

@@ -27,20 +27,17 @@ void candidates_verdict(candidates *c, uint32_t profile, uint32_t verdict, const
 		snprintf(v->reason, sizeof v->reason, "%s", reason);
 }
 
-/* Whether this side offers one of a transport's bits. */
-static int is_offered(uint32_t bit, uint32_t costly, uint32_t configured)
+/* Whether this side offers one of a transport's bits. A server leaves it to the client to ask. */
+static int is_offered(const candidates *c, uint32_t bit, uint32_t by_request)
 {
-	return configured == 0 ? (costly & bit) == 0 : (configured & bit) != 0;
+	if (c->configured != 0)
+		return (c->configured & bit) != 0;
+	return c->is_server != 0 || (by_request & bit) == 0;
 }
-
-struct collect {
-	candidates *c;
-	uint32_t configured;
-};
 
 static int collect_one(void *arg, const via_provided *t)
 {
-	struct collect *x = arg;
+	candidates *c = arg;
 	uint32_t bits = t->profiles;
 
 	if ((t->roles & VIA_ROLE_BASELINE) != 0)
@@ -49,37 +46,38 @@ static int collect_one(void *arg, const via_provided *t)
 		return 0;
 	while (bits != 0) {
 		uint32_t bit = bits & (~bits + 1u);
-		via_candidate *v = candidate(x->c, bit);
+		via_candidate *v = candidate(c, bit);
 
 		bits &= ~bit;
 		if (v == NULL || v->verdict != 0) /* a better one serves this bit */
 			continue;
 		snprintf(v->id, sizeof v->id, "%s", t->id);
-		v->verdict = is_offered(bit, t->costly, x->configured) ? VIA_VERDICT_OFFERED
-								       : VIA_VERDICT_MASKED;
+		v->verdict = is_offered(c, bit, t->by_request) ? VIA_VERDICT_OFFERED
+							       : VIA_VERDICT_MASKED;
 		if (v->verdict == VIA_VERDICT_OFFERED)
-			x->c->mask |= bit;
+			c->mask |= bit;
+		else if (c->configured == 0)
+			snprintf(v->reason, sizeof v->reason, "offered when it is asked for");
 	}
 	return 0;
 }
 
-void candidates_collect(via_registry *reg, uint32_t configured, candidates *out)
+void candidates_collect(via_registry *reg, uint32_t configured, int is_server, candidates *out)
 {
-	struct collect x = {out, configured};
 	uint32_t missing;
 
-	*out = (candidates){0};
-	if (is_offered(PROFILE_BASELINE, 0, configured)) {
+	*out = (candidates){.configured = configured, .is_server = is_server};
+	if (is_offered(out, PROFILE_BASELINE, 0)) {
 		candidates_verdict(out, PROFILE_BASELINE, VIA_VERDICT_OFFERED, NULL);
 		out->mask = PROFILE_BASELINE;
 	}
-	reg_transports(reg, collect_one, &x);
+	reg_transports(reg, collect_one, out);
 	for (missing = configured & ~out->mask; missing != 0; missing &= missing - 1)
 		candidates_verdict(out, missing & (~missing + 1u), VIA_VERDICT_UNUSABLE,
 				   "no module that was found provides this profile");
 }
 
-void candidates_name(candidates *c, const char *id, const via_transport *t, uint32_t configured)
+void candidates_name(candidates *c, const char *id, const via_transport *t)
 {
 	uint32_t i, bits = t->profiles & ~PROFILE_BASELINE;
 
@@ -96,7 +94,7 @@ void candidates_name(candidates *c, const char *id, const via_transport *t, uint
 			continue;
 		*v = (via_candidate){.profile = bit, .verdict = VIA_VERDICT_MASKED};
 		snprintf(v->id, sizeof v->id, "%s", id);
-		if (is_offered(bit, t->costly, configured)) {
+		if (is_offered(c, bit, t->by_request)) {
 			v->verdict = VIA_VERDICT_OFFERED;
 			c->mask |= bit;
 		}

@@ -66,10 +66,10 @@ via_rc session_new(via_registry *reg, const stack *st, via_link *base,
 	s->phase = is_server != 0 ? PHASE_HELLO_IN : PHASE_HELLO_OUT;
 	s->config = *config;
 	apply_defaults(s);
-	candidates_collect(reg, s->config.profiles, s->cand);
+	candidates_collect(reg, s->config.profiles, is_server, s->cand);
 	if (stack_upgrade(st) != NULL)
 		candidates_name(s->cand, reg_ref_id(&stack_upgrade(st)->ref),
-				stack_transport(stack_upgrade(st)), s->config.profiles);
+				stack_transport(stack_upgrade(st)));
 	if ((s->cand->mask & PROFILE_BASELINE) != 0)
 		snprintf(s->cand->list[0].id, sizeof s->cand->list[0].id, "%s",
 			 reg_ref_id(&st->layer[0].ref));

@@ -49,12 +49,15 @@ typedef struct candidates {
 	via_candidate list[MAX_CANDIDATES];
 	uint32_t n;
 	uint32_t mask; /* what to offer */
+	uint32_t
+		configured; /* what may be; 0: everything, for a client without what is by request */
+	int is_server;
 } candidates;
 
-/* Fills the list from the index and a configured mask (0: everything). */
-void candidates_collect(via_registry *reg, uint32_t configured, candidates *out);
+/* Fills the list from the index. */
+void candidates_collect(via_registry *reg, uint32_t configured, int is_server, candidates *out);
 /* Only this upgrade is to be offered, beside the baseline. */
-void candidates_name(candidates *c, const char *id, const via_transport *t, uint32_t configured);
+void candidates_name(candidates *c, const char *id, const via_transport *t);
 /* Sets the verdict of one bit; reason may be NULL. */
 void candidates_verdict(candidates *c, uint32_t profile, uint32_t verdict, const char *reason);
 /* Takes the failures of an earlier attempt over. */

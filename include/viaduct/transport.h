@@ -157,8 +157,8 @@ typedef struct via_transport {
 	uint32_t struct_size;
 	uint32_t roles;
 	uint32_t profiles;           /* negotiated bits it serves: 0x1 for a baseline; docs/wire.md section 7 */
-	uint32_t costly;             /* those of them that keep a processor busy all the time: offered only
-	                                when the configuration names them                             */
+	uint32_t by_request;         /* those of them that a client offers only when its configuration names
+	                                them; a server has them for whoever asks                      */
 	uint64_t caps;               /* best case of its links */
 	uint64_t needs;              /* UPGRADE, DECORATOR: caps the underlying link must have       */
 	const char *schemes;         /* names for endpoints and people, "uds,unix"; NULL for none     */

@@ -129,7 +129,7 @@ class Bench(unittest.TestCase):
         self.assertAlmostEqual(float(row["ops_per_s"]) * float(row["seconds"]) / ops, 1, places=2)
         many = row["scenario"] in ("batch", "pipeline-batch")
         self.assertEqual(int(row["verified"]), int(row["units"]) if many else ops)
-        profile = {"memcpy": "0x0", "uds>ring": "0x10000", "uds>posixshm": "0x4"}
+        profile = {"memcpy": "0x0", "uds>ring": "0x10000", "uds>posixshm": "0x2"}
         self.assertEqual(row["profile"], profile.get(row["transport"], "0x1"))
         self.assertRegex(row["client_build"], r"^(gcc|clang)-\d+\.\d+\.\d+ (modules|builtin)$")
 
@@ -234,7 +234,7 @@ class Bench(unittest.TestCase):
 
     def test_profiles_of_both_sides(self):
         for args, profile in ((["uds>posixshm", "--profiles", "0x2"], "0x2"), (["uds>posixshm", "--profiles", "0x3"], "0x2"),
-                              (["uds>posixshm", "--profiles", "posixshm"], "0x4"), (["uds", "--profiles", "uds"], "0x1")):
+                              (["uds>posixshm", "--profiles", "0x6"], "0x4"), (["uds>posixshm", "--profiles", "posixshm"], "0x2"), (["uds", "--profiles", "uds"], "0x1")):
             row, = self.rows(*args, "--seconds", "0.05", "--scenario", "ping-pong")
             self.assertEqual(row["profile"], profile)
         out, err = self.finish(self.start("uds", "--profiles", "0x10000,uds"), 1)

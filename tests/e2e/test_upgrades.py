@@ -87,14 +87,14 @@ class Refused(Fallback):
     def test_everything_works(self):
         with Daemon() as d:
             self.call(d, expect=RING)
-            self.call(d, "--profiles", "posixshm,0x1", expect=FUTEX)
+            self.call(d, "--profiles", "posixshm,0x1", expect=HYBRID)
             self.call(d, "--profiles", "0x3", expect=HYBRID)
             self.call(d, "--profiles", "0x1", expect=BASELINE)
 
     def test_memfd_of_the_server(self):
         for error in (ENOSYS, EPERM):
             with self.subTest(error), Daemon(before=forbid("memfd_create", error)) as d:
-                err = self.call(d, expect=FUTEX)
+                err = self.call(d, expect=HYBRID)
                 self.assertIn("the peer does not have it", row(err, RING))
                 self.assertIn("memfd_create", d.log())
 
@@ -102,28 +102,28 @@ class Refused(Fallback):
         for error in (ENOSYS, EPERM):
             with self.subTest(error), Daemon(before=forbid("fallocate", error)) as d:
                 err = self.call(d, "--profiles", "posixshm,0x1", expect=BASELINE)
-                self.assertIn("the peer does not have it", row(err, FUTEX))
+                self.assertIn("the peer does not have it", row(err, HYBRID))
                 self.assertIn("fallocate", d.log())
                 d.works()
 
     def test_mappings_of_the_server(self):
         with Daemon(before=forbid("mmap", EPERM, shared_only=True)) as d:
             err = self.call(d, expect=BASELINE)
-            for profile in (RING, FUTEX):
+            for profile in (RING, HYBRID):
                 self.assertIn("the peer does not have it", row(err, profile))
             self.assertIn("mmap", d.log())
 
     def test_mappings_of_the_client(self):
         with Daemon() as d:
             err = self.call(d, expect=BASELINE, before=forbid("mmap", EPERM, shared_only=True))
-            for profile in (RING, FUTEX):
+            for profile in (RING, HYBRID):
                 self.assertIn("failed", row(err, profile))
                 self.assertIn("mmap", row(err, profile))
 
     def test_memfd_of_the_client(self):
         """The client makes none, but where there are none it does not try."""
         with Daemon() as d:
-            err = self.call(d, expect=FUTEX, before=forbid("memfd_create", ENOSYS))
+            err = self.call(d, expect=HYBRID, before=forbid("memfd_create", ENOSYS))
             self.assertIn("memfd_create", row(err, RING))
 
     def test_file_size_of_a_program(self):
@@ -168,7 +168,7 @@ class Descriptors(Fallback):
                 else:
                     self.assertNotEqual(err, "", f"{n} descriptors")
             self.assertIn(RING, seen)
-            self.assertTrue(seen & {FUTEX, BASELINE}, seen)
+            self.assertTrue(seen & {HYBRID, BASELINE}, seen)
             d.works()
 
 
@@ -192,14 +192,14 @@ class Namespaces(Fallback):
             under = ("unshare", "-m", "sh", str(script))
             self.call(d, expect=RING, under=under)
             err = self.call(d, "--profiles", "posixshm,0x1", expect=BASELINE, under=under)
-            self.assertIn("failed", row(err, FUTEX))
-            self.assertRegex(row(err, FUTEX), "not ready|No such file")
+            self.assertIn("failed", row(err, HYBRID))
+            self.assertRegex(row(err, HYBRID), "not ready|No such file")
 
     def test_another_pid_namespace(self):
         with Daemon() as d:
             under = ("unshare", "-p", "-f", "--mount-proc")
             self.call(d, expect=RING, under=under)
-            self.call(d, "--profiles", "posixshm,0x1", expect=FUTEX, under=under)
+            self.call(d, "--profiles", "posixshm,0x1", expect=HYBRID, under=under)
 
     def test_full_file_system(self):
         with tempfile.TemporaryDirectory() as dir:
@@ -211,7 +211,7 @@ class Namespaces(Fallback):
                         while f.write(b"x" * 4096):
                             pass
                     err = self.call(d, "--profiles", "posixshm,0x1", expect=BASELINE)
-                    self.assertIn("the peer does not have it", row(err, FUTEX))
+                    self.assertIn("the peer does not have it", row(err, HYBRID))
                     self.assertIn("No space left", d.log())
                     self.call(d, expect=RING)
                     fill.unlink()
@@ -233,7 +233,7 @@ class Modules(Fallback):
     def test_missing_at_the_client(self):
         with Daemon() as d:
             (self.modules / "ring.so").unlink()
-            err = self.call(d, expect=FUTEX, env=self.env)
+            err = self.call(d, expect=HYBRID, env=self.env)
             self.assertIn("the peer does not have it" if row(err, RING) == "" else "no module", row(err, RING) or "the peer does not have it")
             (self.modules / "posixshm.so").unlink()
             self.call(d, expect=BASELINE, env=self.env)
@@ -241,21 +241,21 @@ class Modules(Fallback):
     def test_missing_at_the_server(self):
         (self.modules / "ring.so").unlink()
         with Daemon(env=self.env) as d:
-            err = self.call(d, expect=FUTEX)
+            err = self.call(d, expect=HYBRID)
             self.assertIn("the peer does not have it", row(err, RING))
         (self.modules / "posixshm.so").unlink()
         with Daemon(env=self.env) as d:
             err = self.call(d, expect=BASELINE)
-            self.assertIn("the peer does not have it", row(err, FUTEX))
+            self.assertIn("the peer does not have it", row(err, HYBRID))
 
     def test_writable_by_others(self):
         (self.modules / "ring.so").chmod(0o777)
         with Daemon() as d:
-            err = self.call(d, expect=FUTEX, env=self.env)
+            err = self.call(d, expect=HYBRID, env=self.env)
             self.assertIn("0777", err)
             self.assertIn("ring.so", err)
         with Daemon(env=self.env) as d:
-            err = self.call(d, expect=FUTEX)
+            err = self.call(d, expect=HYBRID)
             self.assertIn("the peer does not have it", row(err, RING))
 
 
@@ -372,11 +372,11 @@ class NetipcServer(threading.Thread):
 
 @unittest.skipUnless(CALLS, "system call numbers of this machine are not known")
 class Netipc(unittest.TestCase):
-    def check_our_client(self, supported, expect):
+    def check_our_client(self, supported, expect, *args):
         with tempfile.TemporaryDirectory() as dir:
             server = NetipcServer(dir, supported)
             server.start()
-            status, out, err = peer.run("viaduct", "call", "--run-dir", dir, "--explain", "increment", "41")
+            status, out, err = peer.run("viaduct", "call", "--run-dir", dir, "--explain", *args, "increment", "41")
             server.join(peer.DEADLINE)
             self.assertIsNone(server.error)
             self.assertEqual((status, out.strip()), (0, "42"), err)
@@ -384,7 +384,8 @@ class Netipc(unittest.TestCase):
 
     def test_our_client(self):
         self.check_our_client(BASELINE | HYBRID, HYBRID)
-        self.check_our_client(BASELINE | FUTEX, FUTEX)
+        self.check_our_client(BASELINE | HYBRID | FUTEX, HYBRID)
+        self.check_our_client(BASELINE | FUTEX, FUTEX, "--profiles", "0x5")
         self.check_our_client(BASELINE, BASELINE)
 
     def test_our_server(self):

@@ -142,7 +142,7 @@ static via_rc VIA_CALL svc_call(void *self, void *session, via_call *c)
 
 static const char note_text[] = VIA_NOTE_MAGIC
 	"\0abi=1\0id=org.test.all\0version=1\0"
-	"provides=transport org.test.t/1 score=10 roles=baseline,upgrade,decorator profiles=0x5 costly=0x4 schemes=t,tt\0"
+	"provides=transport org.test.t/1 score=10 roles=baseline,upgrade,decorator profiles=0x5 by_request=0x4 schemes=t,tt\0"
 	"provides=codec org.test.c/2 score=20 method=9 name=c\0"
 	"provides=service org.test.s/3 score=30 name=s codecs=c,d\0";
 static uint32_t note_len;
@@ -177,7 +177,7 @@ static void make_tables(void)
 	transport = (via_transport){.struct_size = sizeof transport,
 				    .roles = 7,
 				    .profiles = 5,
-				    .costly = 4,
+				    .by_request = 4,
 				    .schemes = "t,tt",
 				    .probe = probe,
 				    .listen = listen_at,
@@ -351,8 +351,8 @@ static const struct {
 	 &transport.roles, NULL, NULL, 3},
 	{"transport org.test.t: profiles: expected 0x5 as in the identity text, found 0x4",
 	 &transport.profiles, NULL, NULL, 4},
-	{"transport org.test.t: costly: expected 0x4 as in the identity text, found 0x0",
-	 &transport.costly, NULL, NULL, 0},
+	{"transport org.test.t: by_request: expected 0x4 as in the identity text, found 0x0",
+	 &transport.by_request, NULL, NULL, 0},
 	{"transport org.test.t: schemes: expected \"t,tt\" as in the identity text, found \"\"",
 	 NULL, NULL, (const void **)&transport.schemes, 0},
 	{"transport org.test.t: member probe is missing", NULL, NULL,

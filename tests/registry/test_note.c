@@ -37,7 +37,7 @@ Test(registry_note, everything_that_can_be_said)
 {
 	static const char text[] =
 		"viaduct-module|abi=1|id=org.test.m|version=1.2.3-4+b1~rc:2|"
-		"provides=transport org.test.t/7 score=5 roles=baseline,upgrade profiles=0x10001 costly=0x10000 schemes=a,b-c.d_e|"
+		"provides=transport org.test.t/7 score=5 roles=baseline,upgrade profiles=0x10001 by_request=0x10000 schemes=a,b-c.d_e|"
 		"provides=codec org.test.c/4294967295 score=0 method=65535 name=c-1|"
 		"provides=service org.test.s/1 score=1000 name=s codecs=c-1,c-2 max_request=10 max_response=0xff|"
 		"requires=codec:c-2|requires=transport:uds|";
@@ -54,7 +54,7 @@ Test(registry_note, everything_that_can_be_said)
 	cr_expect_eq(n.provides[0].p.score, 5);
 	cr_expect_eq(n.provides[0].p.roles, VIA_ROLE_BASELINE | VIA_ROLE_UPGRADE);
 	cr_expect_eq(n.provides[0].p.profiles, 0x10001);
-	cr_expect_eq(n.provides[0].p.costly, 0x10000);
+	cr_expect_eq(n.provides[0].p.by_request, 0x10000);
 	cr_expect_str_eq(n.provides[0].p.name, "a,b-c.d_e");
 	cr_expect_eq(n.provides[1].p.rev, 4294967295u);
 	cr_expect_eq(n.provides[1].p.score, 0);
@@ -85,7 +85,7 @@ Test(registry_note, defaults)
 	cr_expect_eq(n.provides[0].stated, 0);
 	cr_expect_eq(n.provides[0].p.profiles, 1, "a baseline serves profile 1");
 	cr_expect_str_eq(n.provides[0].p.name, "");
-	cr_expect_eq(n.provides[0].p.costly, 0);
+	cr_expect_eq(n.provides[0].p.by_request, 0);
 	cr_expect_eq(n.provides[1].p.profiles, 0);
 	cr_expect_str_eq(n.provides[2].p.codecs, "");
 	free(store);
@@ -194,9 +194,10 @@ static struct malformed malformed[] = {
 	{HEAD "provides=transport a/1 roles=upgrade|", "transport without profiles="},
 	{HEAD "provides=transport a/1 roles=upgrade profiles=0|", "transport without profiles="},
 	{HEAD "provides=transport a/1 roles=upgrade profiles=0x100000000|", "profiles= expects"},
-	{HEAD "provides=transport a/1 roles=baseline costly=x|", "costly= expects a number"},
-	{HEAD "provides=transport a/1 roles=upgrade profiles=6 costly=0xc|",
-	 "costly= expects some of profiles=0x6, found 0xc"},
+	{HEAD "provides=transport a/1 roles=baseline by_request=x|",
+	 "by_request= expects a number"},
+	{HEAD "provides=transport a/1 roles=upgrade profiles=6 by_request=0xc|",
+	 "by_request= expects some of profiles=0x6, found 0xc"},
 	{HEAD "provides=transport a/1 roles=baseline schemes=a/b|", "schemes= expects"},
 	{HEAD SVC SVC, "provides service org.test.s twice"},
 	{HEAD SVC "requires=codec|", "expected kind:name, found \"codec\""},

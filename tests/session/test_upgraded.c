@@ -525,7 +525,7 @@ Test(upgraded, the_named_upgrade_carries_the_data)
 	static const struct {
 		const char *spec;
 		uint32_t offered, selected;
-	} t[] = {{"uds>ring", 0x10001, 0x10000}, {"uds>posixshm", 7, 4}};
+	} t[] = {{"uds>ring", 0x10001, 0x10000}, {"uds>posixshm", 3, 2}};
 	via_session_info i;
 	uint32_t k;
 

@@ -129,7 +129,8 @@ static int one_profile(via_registry *r, const char *word, uint32_t *out)
 			word);
 		return 0;
 	}
-	*out = found.profiles != found.costly ? found.profiles & ~found.costly : found.profiles;
+	*out = found.profiles != found.by_request ? found.profiles & ~found.by_request
+						  : found.profiles;
 	return 1;
 }
 

@@ -49,7 +49,7 @@ static void provided_json(json_writer *w, const via_provided *p)
 	if (p->kind == VIA_KIND_TRANSPORT) {
 		put_number(w, "roles", p->roles);
 		put_number(w, "profiles", p->profiles);
-		put_number(w, "costly", p->costly);
+		put_number(w, "by_request", p->by_request);
 	} else if (p->kind == VIA_KIND_CODEC) {
 		put_number(w, "method", p->method);
 	} else {

@@ -157,6 +157,7 @@ static const via_transport pshm_transport = {
 	.struct_size = sizeof(via_transport),
 	.roles = VIA_ROLE_UPGRADE,
 	.profiles = 0x6,
+	.by_request = 0x4, /* the same region under another number, for peers that have only that */
 	.caps = VIA_CAP_RELIABLE | VIA_CAP_ZC_TX | VIA_CAP_ZC_RX | VIA_CAP_WORDWAIT,
 	.needs = VIA_CAP_HUP, /* the region cannot say that the peer has gone */
 	.schemes = "posixshm",
@@ -179,8 +180,9 @@ static const via_module_desc pshm_desc =
 	VIA_MODULE_DESC("org.viaduct.posixshm", "1.0.0", "Apache-2.0", VIA_MOD_UNLOADABLE,
 			pshm_components, &pshm_life);
 
-VIA_MODULE(posixshm, pshm_desc,
-	   "id=org.viaduct.posixshm\0"
-	   "version=1.0.0\0"
-	   "provides=transport org.viaduct.posixshm/1 score=50 roles=upgrade profiles=0x6 "
-	   "schemes=posixshm\0")
+VIA_MODULE(
+	posixshm, pshm_desc,
+	"id=org.viaduct.posixshm\0"
+	"version=1.0.0\0"
+	"provides=transport org.viaduct.posixshm/1 score=50 roles=upgrade profiles=0x6 by_request=0x4 "
+	"schemes=posixshm\0")

@@ -39,7 +39,8 @@ VIA_API via_rc via_default_run_dir(char *buf, uint32_t cap);
 /* One side's part in the handshake; zeros are the defaults of docs/wire.md section 17. */
 typedef struct via_session_config {
 	uint32_t struct_size;
-	uint32_t profiles;            /* mask offered; 0: all that can be served but the costly */
+	uint32_t profiles;            /* mask offered; 0: all that work here, a client's without
+					 those that are by request */
 	uint32_t preferred;           /* mask preferred; 0: highest common bit wins */
 	uint32_t max_request_payload; /* client: proposal, server: ceiling. 0: 1024 */
 	uint32_t max_request_batch;   /* client: proposal. 0: 1. A server accepts any */

@@ -97,10 +97,10 @@ typedef struct via_provided {
 	uint32_t profiles;                  /* transport: profile bits */
 	uint32_t method;                    /* codec: method code; 0 otherwise */
 	uint32_t max_request, max_response; /* service: payload sizes it asks for, 0 = default */
-	uint32_t costly;                    /* transport: profile bits offered only by request */
-	const char *id;                     /* component id */
-	const char *name;                   /* codec, service: name; transport: schemes */
-	const char *codecs; /* service: names of its codecs, ',' between; "" if not said */
+	uint32_t by_request; /* transport: bits that a client offers by request only */
+	const char *id;      /* component id */
+	const char *name;    /* codec, service: name; transport: schemes */
+	const char *codecs;  /* service: names of its codecs, ',' between; "" if not said */
 } via_provided;
 
 typedef struct via_file_info {

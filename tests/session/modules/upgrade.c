@@ -338,7 +338,7 @@ static via_transport up_transport = {
 	.struct_size = sizeof up_transport,
 	.roles = VIA_ROLE_UPGRADE,
 	.profiles = 0x60000,
-	.costly = 0x40000,
+	.by_request = 0x40000,
 	.schemes = "upgrade",
 	.caps = VIA_CAP_RELIABLE | VIA_CAP_POLLABLE,
 	.probe = up_probe,
@@ -400,4 +400,4 @@ static const via_module_desc up_desc = {
 VIA_MODULE(
 	upgrade, up_desc,
 	"id=org.test.upgrade\0version=1\0"
-	"provides=transport org.test.upgrade/1 score=10 roles=upgrade profiles=0x60000 costly=0x40000 schemes=upgrade\0")
+	"provides=transport org.test.upgrade/1 score=10 roles=upgrade profiles=0x60000 by_request=0x40000 schemes=upgrade\0")
