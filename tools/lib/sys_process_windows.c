@@ -3,12 +3,17 @@
 
 #include <windows.h>
 
+#include <tlhelp32.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOOK_MS 1    /* between two looks into a pipe */
 #define COMMAND 8192 /* longest command line */
+#ifndef CREATE_WAITABLE_TIMER_HIGH_RESOLUTION
+#define CREATE_WAITABLE_TIMER_HIGH_RESOLUTION 0x2 /* Windows 10 1803; headers may be older */
+#endif
 
 static int failed(const char *what, DWORD error, char *why)
 {
@@ -286,9 +291,20 @@ void sys_sleep_exactly(void)
 	/* a waitable timer is as exact as it gets */
 }
 
+/* Exact to the millisecond and better since Windows 10 1803; else to a tick of the system, 15.6 ms. */
+static HANDLE exact_timer(void)
+{
+	HANDLE timer = CreateWaitableTimerExW(NULL, NULL,
+					      CREATE_WAITABLE_TIMER_MANUAL_RESET |
+						      CREATE_WAITABLE_TIMER_HIGH_RESOLUTION,
+					      TIMER_ALL_ACCESS);
+
+	return timer != NULL ? timer : CreateWaitableTimerW(NULL, TRUE, NULL);
+}
+
 void sys_sleep(uint64_t ns)
 {
-	HANDLE timer = CreateWaitableTimerW(NULL, TRUE, NULL);
+	HANDLE timer = exact_timer();
 	LARGE_INTEGER due = {.QuadPart = -(LONGLONG)(ns / 100 + 1)};
 
 	if (timer == NULL || !SetWaitableTimer(timer, &due, 0, NULL, NULL, FALSE) ||
@@ -298,27 +314,66 @@ void sys_sleep(uint64_t ns)
 		CloseHandle(timer);
 }
 
+/* Numbers within the processor group of this process: up to 64, what an affinity mask holds. */
 uint32_t sys_cpus(uint16_t *list)
 {
-	(void)list;
-	return 0;
+	DWORD_PTR mine, all;
+	uint32_t n = 0;
+	uint16_t i;
+
+	if (!GetProcessAffinityMask(GetCurrentProcess(), &mine, &all))
+		return 0;
+	for (i = 0; i < 8 * sizeof mine; i++)
+		if ((mine >> i & 1) != 0)
+			list[n++] = i;
+	return n;
 }
 
 int sys_pin_thread(uint32_t cpu, char *why)
 {
-	(void)cpu;
-	return failed("pinning", ERROR_NOT_SUPPORTED, why);
+	if (SetThreadAffinityMask(GetCurrentThread(), (DWORD_PTR)1 << cpu) == 0)
+		return failed("SetThreadAffinityMask", GetLastError(), why);
+	return 1;
 }
 
 void sys_unpin_thread(const uint16_t *cpus, uint32_t n)
 {
-	(void)cpus;
-	(void)n;
+	DWORD_PTR mask = 0;
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		mask |= (DWORD_PTR)1 << cpus[i];
+	(void)SetThreadAffinityMask(GetCurrentThread(), mask);
+}
+
+static DWORD pin(DWORD id, uint32_t cpu)
+{
+	HANDLE thread = OpenThread(THREAD_SET_INFORMATION | THREAD_QUERY_INFORMATION, FALSE, id);
+	DWORD error = 0;
+
+	if (thread == NULL) /* ERROR_INVALID_PARAMETER: it has ended meanwhile */
+		return GetLastError() == ERROR_INVALID_PARAMETER ? 0 : GetLastError();
+	if (SetThreadAffinityMask(thread, (DWORD_PTR)1 << cpu) == 0)
+		error = GetLastError();
+	CloseHandle(thread);
+	return error;
 }
 
 int sys_pin_others(uint32_t cpu, char *why)
 {
-	return sys_pin_thread(cpu, why);
+	HANDLE all = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+	THREADENTRY32 t = {.dwSize = sizeof t};
+	DWORD error = 0;
+	BOOL more;
+
+	if (all == INVALID_HANDLE_VALUE)
+		return failed("list of threads", GetLastError(), why);
+	for (more = Thread32First(all, &t); more && error == 0; more = Thread32Next(all, &t))
+		if (t.th32OwnerProcessID == GetCurrentProcessId() &&
+		    t.th32ThreadID != GetCurrentThreadId())
+			error = pin(t.th32ThreadID, cpu);
+	CloseHandle(all);
+	return error == 0 || failed("SetThreadAffinityMask", error, why);
 }
 
 /* -- threads --------------------------------------------------------------------------------- */
