@@ -4,7 +4,7 @@ PRESET ?= release
 SECONDS_PER_TARGET ?= 30
 BENCH_OPTIONS ?=
 
-.PHONY: help run test build bench fuzz coverage sanitize windows lint format clean
+.PHONY: help run test build bench bench-windows fuzz coverage sanitize windows lint format clean
 
 help:
 	@echo 'make run       build, then show a daemon serving this machine'\''s control groups'
@@ -16,6 +16,7 @@ help:
 	@echo 'make coverage  the tests with gcov; report in build/coverage/report'
 	@echo 'make bench     measure beside other transports and libraries; writes bench/RESULTS.md'
 	@echo '               (BENCH_OPTIONS=--quick: one short round, printed only)'
+	@echo 'make bench-windows  the Windows build under wine, ratios of its transports; writes bench/WINE.md'
 	@echo 'make lint      formatting, clang-tidy, cppcheck, module and header rules'
 	@echo 'make format    clang-format everything it is responsible for'
 	@echo 'make clean     remove build/'
@@ -54,6 +55,10 @@ coverage:
 bench:
 	@scripts/setup.sh build bench
 	bench/run.py $(BENCH_OPTIONS)
+
+bench-windows:
+	@scripts/setup.sh build test windows
+	bench/windows.py $(BENCH_OPTIONS)
 
 lint:
 	@scripts/setup.sh build test lint windows bench

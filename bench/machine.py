@@ -34,7 +34,8 @@ def idle_governor():
 
 def commit(root, call):
     tree = call(["git", "-C", root, "rev-parse", "--short=12", "HEAD"]).strip()
-    results = [":(exclude)bench/RESULTS.md", ":(exclude)bench/results.csv", ":(exclude)bench/plots"]
+    results = [":(exclude)bench/RESULTS.md", ":(exclude)bench/results.csv", ":(exclude)bench/plots",
+               ":(exclude)bench/WINE.md"]
     changed = call(["git", "-C", root, "status", "--porcelain", "--", ".", *results]).strip()
     return f"{tree}{' with changes' if changed else ''}"
 
