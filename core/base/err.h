@@ -5,22 +5,10 @@
 #include <viaduct/app/base.h>
 
 /* Formats the detail behind rc (at most 511 bytes) and returns rc: `return core_fail(VIA_IO, ...)`. */
-#if defined(__MINGW32__)
-__attribute__((format(gnu_printf, 2, 3)))
-#elif defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-via_rc
-core_fail(via_rc rc, const char *fmt, ...);
+via_rc core_fail(via_rc rc, const char *fmt, ...) VIA_PRINTF(2, 3);
 
 /* The same with ": <system message> (error N)" behind it. os_error: errno or GetLastError(). */
-#if defined(__MINGW32__)
-__attribute__((format(gnu_printf, 3, 4)))
-#elif defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
-#endif
-via_rc
-core_fail_os(via_rc rc, int64_t os_error, const char *fmt, ...);
+via_rc core_fail_os(via_rc rc, int64_t os_error, const char *fmt, ...) VIA_PRINTF(3, 4);
 
 /* Out of memory for `what`. */
 via_rc core_nomem(const char *what);

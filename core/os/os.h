@@ -8,6 +8,10 @@
 #define VIA_CORE_OS_H
 #include "../base/env.h"
 #include "../base/err.h"
+#if defined(_MSC_VER)
+#include <intrin.h>
+#include <stdatomic.h>
+#endif
 
 /* -- time and processors ----------------------------------------------------------------------- */
 
@@ -18,12 +22,43 @@ uint64_t os_process_id(void);
 /* Offers the processor to whoever else is ready to run on it. */
 void os_yield(void);
 
+/* What compilers spell differently. The core says it in these functions only. */
 static inline void os_cpu_relax(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
+	_mm_pause();
+#elif defined(_MSC_VER)
+	__yield();
+#elif defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)
 	__asm__ __volatile__("yield");
+#endif
+}
+
+/* A word that others write, with everything they wrote before it. It need not be declared atomic: it may lie in
+ * memory shared with a peer. */
+static inline uint32_t os_load32(const volatile uint32_t *word)
+{
+#if defined(_MSC_VER)
+	uint32_t value = *word;
+
+	atomic_thread_fence(memory_order_acquire);
+	return value;
+#else
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+#endif
+}
+
+static inline uint64_t os_load64(const volatile uint64_t *word)
+{
+#if defined(_MSC_VER)
+	uint64_t value = *word;
+
+	atomic_thread_fence(memory_order_acquire);
+	return value;
+#else
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 #endif
 }
 

@@ -11,12 +11,8 @@ uint32_t reg_policy(const via_registry *r);
 
 /* Logs when level passes; text is formatted by the caller only if reg_logs() says so. */
 int reg_logs(const via_registry *r, int32_t level);
-#if defined(__MINGW32__)
-__attribute__((format(gnu_printf, 4, 5)))
-#elif defined(__GNUC__)
-__attribute__((format(printf, 4, 5)))
-#endif
-void reg_log(via_registry *r, int32_t level, const char *origin, const char *fmt, ...);
+void reg_log(via_registry *r, int32_t level, const char *origin, const char *fmt, ...)
+	VIA_PRINTF(4, 5);
 
 /* Pins: an object that holds a module generation. `what` (static or living as long as the pin) names the
  * holder in a refused unload. Pins are counted and listed; taking one never fails. */

@@ -15,14 +15,9 @@ struct text {
 	uint32_t cap, len;
 };
 
-#if defined(__MINGW32__)
-__attribute__((format(gnu_printf, 2, 3)))
-#elif defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
 /* Appends all of it or nothing; 0 when it does not fit. */
-static int
-append(struct text *t, const char *fmt, ...)
+static int append(struct text *t, const char *fmt, ...) VIA_PRINTF(2, 3);
+static int append(struct text *t, const char *fmt, ...)
 {
 	va_list ap;
 	int n;

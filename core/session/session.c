@@ -353,7 +353,7 @@ static int look_quickly(via_session *s)
 	if (l->rx_word == NULL || wait_alone() != 0)
 		return 0;
 	for (i = 0; i < WAIT_QUICK_LOOKS; i++) {
-		if (__atomic_load_n(l->rx_word, __ATOMIC_ACQUIRE) != l->rx_seen) {
+		if (os_load64(l->rx_word) != l->rx_seen) {
 			wait_hit(&s->history);
 			return 1;
 		}

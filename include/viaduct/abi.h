@@ -21,6 +21,15 @@
 #  define VIA_EXPORT __attribute__((visibility("default")))
 #endif
 
+/* Behind a declaration: argument f is a format of printf, the arguments from a on belong to it. */
+#if defined(__MINGW32__) && !defined(__clang__)
+#  define VIA_PRINTF(f, a) __attribute__((format(gnu_printf, f, a)))
+#elif defined(__GNUC__) || defined(__clang__)
+#  define VIA_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#  define VIA_PRINTF(f, a)
+#endif
+
 /* True when *p, as built by the other side, really contains all of member m of type t. */
 #define VIA_HAS(p, t, m) \
 	((p)->struct_size >= offsetof(t, m) + sizeof(((t *)0)->m))

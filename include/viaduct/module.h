@@ -76,15 +76,23 @@ typedef via_rc(VIA_CALL *via_module_entry_fn)(uint32_t host_minor, const via_mod
  * Keys: abi, id, version, provides (repeated), requires (repeated). docs/abi.md has the grammar.   */
 #define VIA_NOTE_SECTION ".viaduct"
 #define VIA_NOTE_MAGIC "viaduct-module"
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) /* a symbol of the object, which the linker is told to keep */
 #  pragma section(".viaduct", read)
-#  define VIA_NOTE_ATTR __declspec(allocate(".viaduct"))
+#  if defined(_M_IX86)
+#    define VIA_NOTE_KEEP(symbol) __pragma(comment(linker, "/INCLUDE:_" #symbol))
+#  else
+#    define VIA_NOTE_KEEP(symbol) __pragma(comment(linker, "/INCLUDE:" #symbol))
+#  endif
+#  define VIA_NOTE(symbol) VIA_NOTE_KEEP(symbol) __declspec(allocate(".viaduct")) const char symbol[]
 #elif defined(__APPLE__)
-#  define VIA_NOTE_ATTR __attribute__((used, section("__DATA,__viaduct")))
+#  define VIA_NOTE(symbol) \
+	__attribute__((used, section("__DATA,__viaduct"))) static const char symbol[]
 #elif defined(_WIN32)
-#  define VIA_NOTE_ATTR __attribute__((used, section(".viaduct"), aligned(1)))
+#  define VIA_NOTE(symbol) \
+	__attribute__((used, section(".viaduct"), aligned(1))) static const char symbol[]
 #else
-#  define VIA_NOTE_ATTR __attribute__((used, retain, section(".viaduct"), aligned(1)))
+#  define VIA_NOTE(symbol) \
+	__attribute__((used, retain, section(".viaduct"), aligned(1))) static const char symbol[]
 #endif
 
 /* VIA_MODULE(uds, desc,
@@ -102,7 +110,7 @@ typedef via_rc(VIA_CALL *via_module_entry_fn)(uint32_t host_minor, const via_mod
 	via_rc VIA_CALL via_builtin_##name(uint32_t m, const via_module_desc **out) { (void)m; *out = &(desc); return VIA_OK; }
 #else
 #  define VIA_MODULE(name, desc, note) \
-	VIA_NOTE_ATTR static const char via_note_##name[] = VIA_NOTE_MAGIC "\0abi=1\0" note; \
+	VIA_NOTE(via_note_##name) = VIA_NOTE_MAGIC "\0abi=1\0" note; \
 	VIA_EXPORT via_rc VIA_CALL viaduct_module_v1(uint32_t, const via_module_desc **); \
 	VIA_EXPORT via_rc VIA_CALL viaduct_module_v1(uint32_t m, const via_module_desc **out) { (void)m; *out = &(desc); return VIA_OK; }
 #endif

@@ -1,9 +1,7 @@
 /* tests/os/plug.c - a shared object for the tests of os_image: built with several answers. */
-#if defined(_WIN32)
-#define PLUG_EXPORT __declspec(dllexport)
-#else
-#define PLUG_EXPORT __attribute__((visibility("default")))
-#endif
+#include <viaduct/abi.h>
+
+#define PLUG_EXPORT VIA_EXPORT
 
 PLUG_EXPORT int plug_answer(void);
 PLUG_EXPORT int plug_count(void);

@@ -259,7 +259,7 @@ STACK_TEST(life, what_was_asked_before_a_drain_is_answered)
 	via_session_close(first);
 	rig_join(draining);
 	cr_expect_eq(meanwhile.rc, VIA_OK, "%s", via_rc_name(meanwhile.rc));
-	cr_expect_eq(atomic_load(&svc.calls), n);
+	cr_expect_eq(atomic_load(&svc.calls), (int)n);
 	done();
 }
 

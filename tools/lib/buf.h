@@ -6,12 +6,9 @@
 #define VIA_TOOLS_BUF_H
 #include <stddef.h>
 #include <stdint.h>
+#include <viaduct/abi.h>
 
-#if defined(__MINGW32__) && !defined(__clang__)
-#define TOOLS_PRINTF(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
-#else
-#define TOOLS_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#endif
+#define TOOLS_PRINTF VIA_PRINTF
 
 typedef struct buf {
 	char *data; /* not NUL-terminated; see buf_string() */

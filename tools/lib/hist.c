@@ -82,14 +82,14 @@ static uint64_t next_end(uint64_t end, uint32_t steps)
 
 	if (end < 16)
 		return end + 1;
-	bit = 63u - (uint32_t)__builtin_clzll(end);
+	bit = hist_top_bit(end);
 	step = ((uint64_t)1 << bit) / steps;
 	return end > UINT64_MAX - step ? UINT64_MAX : end + step;
 }
 
 static uint64_t first_end(uint64_t min)
 {
-	return min < 16 ? min : (uint64_t)1 << (63u - (uint32_t)__builtin_clzll(min));
+	return min < 16 ? min : (uint64_t)1 << hist_top_bit(min);
 }
 
 static uint32_t count_rows(const hist *h, uint64_t low, uint64_t high, uint32_t steps)

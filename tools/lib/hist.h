@@ -17,13 +17,31 @@ typedef struct hist {
 	uint64_t count[HIST_BUCKETS];
 } hist;
 
+/* Number of v's highest bit. v is not 0. */
+static inline uint32_t hist_top_bit(uint64_t v)
+{
+#if defined(__GNUC__) || defined(__clang__)
+	return 63u - (uint32_t)__builtin_clzll(v);
+#else
+	uint32_t bit = 0, step;
+
+	for (step = 32; step != 0; step /= 2) {
+		if (v >> step != 0) {
+			v >>= step;
+			bit += step;
+		}
+	}
+	return bit;
+#endif
+}
+
 static inline uint32_t hist_bucket(uint64_t v)
 {
 	uint32_t shift;
 
 	if (v >> (HIST_BITS + 1) == 0)
 		return (uint32_t)v;
-	shift = 63u - HIST_BITS - (uint32_t)__builtin_clzll(v);
+	shift = hist_top_bit(v) - HIST_BITS;
 	return (shift << HIST_BITS) + (uint32_t)(v >> shift);
 }
 

@@ -209,6 +209,9 @@ void bench_build(via_registry *r, const char *transport, char *out, size_t cap)
 #if defined(__clang__)
 	(void)snprintf(out, cap, "clang-%d.%d.%d %s", __clang_major__, __clang_minor__,
 		       __clang_patchlevel__, c.is_builtin ? "builtin" : "modules");
+#elif defined(_MSC_VER)
+	(void)snprintf(out, cap, "msvc-%d.%d %s", _MSC_VER / 100, _MSC_VER % 100,
+		       c.is_builtin ? "builtin" : "modules");
 #else
 	(void)snprintf(out, cap, "gcc-%d.%d.%d %s", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__,
 		       c.is_builtin ? "builtin" : "modules");

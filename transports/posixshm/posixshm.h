@@ -80,11 +80,8 @@ static inline int pshm_deny(const struct pshm_self *s, const char *call)
 via_rc pshm_rc_of(int err); /* errno to result */
 /* Leaves "call what: ..." as detail and returns the result for err. */
 via_rc pshm_fail(const struct pshm_self *s, int err, const char *call, const char *what);
-#if defined(__GNUC__)
-__attribute__((format(printf, 4, 5)))
-#endif
-via_rc
-pshm_failf(const struct pshm_self *s, via_rc rc, int err, const char *fmt, ...);
+via_rc pshm_failf(const struct pshm_self *s, via_rc rc, int err, const char *fmt, ...)
+	VIA_PRINTF(4, 5);
 /* FUTEX_WAKE, shared; 0 or an errno. */
 int pshm_wake(const struct pshm_self *s, _Atomic uint32_t *word, int sleepers);
 

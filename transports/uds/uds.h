@@ -48,11 +48,8 @@ static inline int uds_deny(const struct uds_self *s, const char *call)
 via_rc uds_rc_of(int err); /* errno to result */
 /* Leaves "call what: ..." as detail and returns the result for err. */
 via_rc uds_fail(const struct uds_self *s, int err, const char *call, const char *what);
-#if defined(__GNUC__)
-__attribute__((format(printf, 4, 5)))
-#endif
-via_rc
-uds_failf(const struct uds_self *s, via_rc rc, int err, const char *fmt, ...);
+via_rc uds_failf(const struct uds_self *s, via_rc rc, int err, const char *fmt, ...)
+	VIA_PRINTF(4, 5);
 
 /* -- uds_config.c ------------------------------------------------------------------------------ */
 

@@ -19,7 +19,7 @@ via_rc posix_word_check(const via_waitobj *obj)
 
 int posix_word_differs(const volatile uint32_t *word, uint32_t expected)
 {
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE) != expected;
+	return os_load32(word) != expected;
 }
 
 #if defined(OS_LINUX)

@@ -54,8 +54,10 @@ uint32_t os_usable_cpus(void)
 
 	GetSystemInfo(&si);
 	n = n_system = si.dwNumberOfProcessors;
-	if (GetProcessAffinityMask(GetCurrentProcess(), &mine, &all) && mine != 0)
-		n = (uint32_t)__builtin_popcountll(mine); /* 0: in more than one processor group */
+	if (GetProcessAffinityMask(GetCurrentProcess(), &mine, &all) && mine != 0) {
+		for (n = 0; mine != 0; mine &= mine - 1)
+			n++; /* stays as it was where mine is 0: in more than one processor group */
+	}
 	cap = job_cpus(n_system);
 	if (cap != 0 && cap < n)
 		n = cap;

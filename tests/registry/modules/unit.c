@@ -279,7 +279,7 @@ static const via_module_desc unit_desc = {
 			    " codecs=text max_request=100 max_response=200\0" UNIT_REQUIRES
 
 #if defined(UNIT_OTHER_ABI) /* what a module of another ABI major would carry */
-VIA_NOTE_ATTR static const char unit_note[] = VIA_NOTE_MAGIC "\0abi=2\0" UNIT_NOTE;
+VIA_NOTE(unit_note) = VIA_NOTE_MAGIC "\0abi=2\0" UNIT_NOTE;
 VIA_EXPORT via_rc VIA_CALL viaduct_module_v1(uint32_t, const via_module_desc **);
 VIA_EXPORT via_rc VIA_CALL viaduct_module_v1(uint32_t minor, const via_module_desc **out)
 {
@@ -289,7 +289,7 @@ VIA_EXPORT via_rc VIA_CALL viaduct_module_v1(uint32_t minor, const via_module_de
 	return VIA_OK;
 }
 #elif defined(UNIT_NO_ENTRY)
-VIA_NOTE_ATTR static const char unit_note[] = VIA_NOTE_MAGIC "\0abi=1\0" UNIT_NOTE;
+VIA_NOTE(unit_note) = VIA_NOTE_MAGIC "\0abi=1\0" UNIT_NOTE;
 VIA_EXPORT const via_module_desc *unit_not_the_entry(void);
 VIA_EXPORT const via_module_desc *unit_not_the_entry(void)
 {

@@ -6,7 +6,9 @@
  * the newer style of assertions. Messages must be string literals. */
 #ifndef VIA_CRITERION_SHIM_H
 #define VIA_CRITERION_SHIM_H
+#if defined(__GNUC__) || defined(__clang__)
 #pragma GCC system_header
+#endif
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -15,8 +17,22 @@
 
 #if defined(__MINGW32__)
 #define SHIM_PRINTF(f, a) __attribute__((format(gnu_printf, f, a)))
-#else
+#elif defined(__GNUC__) || defined(__clang__)
 #define SHIM_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define SHIM_PRINTF(f, a)
+#endif
+
+/* A function without arguments that runs before main(). Microsoft's C library calls what .CRT$XCU points at. */
+#if defined(_MSC_VER)
+#pragma section(".CRT$XCU", read)
+#define SHIM_BEFORE_MAIN(F) \
+	static void F(void); \
+	__pragma(comment(linker, "/INCLUDE:" #F "_pointer")) __declspec( \
+		allocate(".CRT$XCU")) void (*const F##_pointer)(void) = F; \
+	static void F(void)
+#else
+#define SHIM_BEFORE_MAIN(F) __attribute__((constructor)) static void F(void)
 #endif
 
 /* -- what a test is ------------------------------------------------------------------------------- */
@@ -59,7 +75,7 @@ void shim_add_test(struct shim_test *test);
 
 #define TestSuite(S, ...) \
 	static struct shim_suite shim_suite_##S = {#S, {.shim_first = 0, __VA_ARGS__}, NULL}; \
-	__attribute__((constructor)) static void shim_suite_##S##_register(void) \
+	SHIM_BEFORE_MAIN(shim_suite_##S##_register) \
 	{ \
 		shim_add_suite(&shim_suite_##S); \
 	} \
@@ -74,7 +90,7 @@ void shim_add_test(struct shim_test *test);
 		.params = PARAMS, \
 		.run_with = RUN_WITH, \
 	}; \
-	__attribute__((constructor)) static void S##_##N##_register(void) \
+	SHIM_BEFORE_MAIN(S##_##N##_register) \
 	{ \
 		shim_add_test(&S##_##N##_test); \
 	}
