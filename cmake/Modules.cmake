@@ -51,7 +51,12 @@ function(_viaduct_add_module_file kind file sources)
 	install(TARGETS ${target} COMPONENT ${kind}-${file}
 		LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/viaduct/${VIADUCT_ABI_MAJOR})
 	if(BUILD_TESTING AND NOT VIADUCT_INSTRUMENTED)
-		add_test(NAME abi.${file} COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DOBJDUMP=${CMAKE_OBJDUMP}
+		set(tools -DNM=${CMAKE_NM} -DOBJDUMP=${CMAKE_OBJDUMP})
+		if(MSVC)
+			find_program(VIADUCT_DUMPBIN dumpbin REQUIRED)
+			set(tools -DDUMPBIN=${VIADUCT_DUMPBIN})
+		endif()
+		add_test(NAME abi.${file} COMMAND ${CMAKE_COMMAND} ${tools}
 			-DFILE=$<TARGET_FILE:${target}> "-DOBJECTS=$<JOIN:$<TARGET_OBJECTS:${target}>,|>"
 			-P ${PROJECT_SOURCE_DIR}/cmake/CheckModule.cmake)
 		set_tests_properties(abi.${file} PROPERTIES LABELS abi)

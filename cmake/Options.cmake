@@ -9,6 +9,11 @@ option(VIADUCT_BENCH "build the benchmarks" OFF)
 option(VIADUCT_WERROR "warnings are errors" ON)
 option(VIADUCT_AFL "build the fuzz programs for AFL++; needs CMAKE_C_COMPILER=afl-clang-fast" OFF)
 
+get_property(_multi GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+if(_multi)
+	message(FATAL_ERROR "expected a generator with one configuration (Ninja), found ${CMAKE_GENERATOR}: "
+		"programs find their modules by the layout of the build directory")
+endif()
 if(NOT CMAKE_BUILD_TYPE)
 	set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "type of build" FORCE)
 endif()

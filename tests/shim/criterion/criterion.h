@@ -6,7 +6,7 @@
  * the newer style of assertions. Messages must be string literals. */
 #ifndef VIA_CRITERION_SHIM_H
 #define VIA_CRITERION_SHIM_H
-#if defined(__GNUC__) || defined(__clang__)
+#if !defined(_MSC_VER)
 #pragma GCC system_header
 #endif
 #include <math.h>
