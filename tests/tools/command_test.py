@@ -4,6 +4,7 @@
 VIADUCT_BUILD names the build directory (bin, lib/viaduct/1), VIADUCT_SOURCE the source directory,
 VIADUCT_FIXTURE the module that fixture_slow.c became. Every program that is started here is ended here; nothing waits without a deadline, and nothing sleeps.
 """
+import contextlib
 import json
 import os
 import re
@@ -115,6 +116,16 @@ class Case(unittest.TestCase):
             f.write(text)
         p = self.start(VIADUCTD, "-c", conf, "--run-dir", self.run_dir, *args, env=env)
         return p, self.lines_until(p.stderr, "ready: ")
+
+    def wait_for(self, path, word):
+        """Waits until a file has a line with the word."""
+        end = time.monotonic() + DEADLINE
+        while True:
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as f:
+                if any(word.encode() in line and line.endswith(b"\n") for line in f):
+                    return
+            self.assertLess(time.monotonic(), end, "no %r in %s" % (word, path))
+            os.sched_yield()
 
     def own_modules(self):
         """A copy of the module directory that a test may spoil."""
@@ -731,6 +742,34 @@ class Slow(Case):
         self.assertIn("told to stop again", err)
         self.assertEqual(call.wait(timeout=DEADLINE), 1)
 
+    def test_a_reload_leaves_other_sessions_alone(self):
+        listed = "[daemon]\nserve = listed\nworkers = 1\ndrain_timeout = 100ms\n[service test-slow]\n"
+        p, _ = self.daemon(listed + "[service increment]\n")
+        call = self.call_for_ever(p)
+        for text, says in ((listed + "[service string-reverse]\n", "1 services added, 0 changed, 1 removed, 1 untouched"),
+                           (listed + "[service increment]\n", "1 services added, 0 changed, 1 removed, 1 untouched")):
+            with open(os.path.join(self.dir, "d.conf"), "w") as f:
+                f.write(text)
+            p.send_signal(signal.SIGHUP)
+            self.assertIn(says, self.lines_until(p.stderr, "reloaded: "))
+        self.assertIsNone(call.poll())
+        self.assertEqual(self.call("increment", "1")[1], b"2\n")
+        self.end(call)
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_a_reload_does_not_wait_for_a_stuck_module(self):
+        p, _ = self.daemon("[daemon]\nworkers = 1\ndrain_timeout = 100ms\n")
+        call = self.call_for_ever(p, "test-stuck")
+        with open(os.path.join(self.dir, "d.conf"), "w") as f:
+            f.write("[daemon]\nworkers = 1\ndrain_timeout = 100ms\n[service test-stuck]\ntoken = 1\n")
+        p.send_signal(signal.SIGHUP)
+        self.assertIn("1 changed", self.lines_until(p.stderr, "reloaded: "))
+        self.assertEqual(call.wait(timeout=DEADLINE), 1)
+        self.assertEqual(self.call("--token", "1", "test-stuck", "5")[1], b"6\n")
+        rc, out, err = self.stop(p)
+        self.assertEqual(rc, 1)
+        self.assertIn("a module does not let go of its calls", err)
+
     def test_kill_is_a_distinct_error_at_once(self):
         p, _ = self.daemon("[daemon]\nworkers = 1\n")
         call = self.call_for_ever(p)
@@ -767,9 +806,8 @@ class Daemon(Case):
         self.assertRegex(log, r"1 accepted, 0 refused, 0 handshakes failed, 1 calls, 0 failed")
         self.assertEqual(self.stop(p)[0], 0)
 
-    def test_every_signal_stops_it(self):
-        for number in (signal.SIGINT, signal.SIGHUP):
-            self.assertEqual(self.stop(self.daemon()[0], number)[0], 0)
+    def test_an_interrupt_stops_it(self):
+        self.assertEqual(self.stop(self.daemon()[0], signal.SIGINT)[0], 0)
 
     def test_tells_the_service_manager(self):
         path = os.path.join(self.dir, "notify")
@@ -875,6 +913,121 @@ class Daemon(Case):
         p = self.start(VIADUCTD, "-c", conf, "--run-dir", self.run_dir, env=self.env(NOTIFY_SOCKET=path))
         self.assertEqual(s.recv(100), b"READY=1")
         self.assertEqual(self.stop(p), (0, b"", ""))
+
+
+class Reload(Case):
+    """A new configuration while sessions go on."""
+
+    def configure(self, text):
+        with open(os.path.join(self.dir, "d.conf"), "w") as f:
+            f.write(text)
+
+    def reload(self, p, text, word="reloaded: "):
+        """Gives the daemon a new configuration; returns its log up to the line with the word."""
+        self.configure(text)
+        p.send_signal(signal.SIGHUP)
+        return self.lines_until(p.stderr, word)
+
+    def number(self, *args):
+        return self.call(*args, "increment", "1")[:2]
+
+    def test_services_come_change_and_go(self):
+        p, log = self.daemon("[daemon]\nserve = listed\n[service increment]\n")
+        self.assertNotIn("string-reverse", log)
+        log = self.reload(p, "[daemon]\nserve = listed\n[service increment]\n[service string-reverse]\n")
+        self.assertIn("serving string-reverse\n", log)
+        self.assertIn("reloaded: 1 services added, 0 changed, 0 removed, 1 untouched", log)
+        self.assertEqual(self.call("string-reverse", "ab")[1], b"ba\n")
+        log = self.reload(p, "[daemon]\nserve = listed\n[service increment]\ntoken = 7\n[service string-reverse]\n")
+        self.assertIn("0 services added, 1 changed, 0 removed, 1 untouched", log)
+        self.assertEqual(self.number()[0], 5)
+        self.assertEqual(self.number("--token", "7"), (0, b"2\n"))
+        log = self.reload(p, "[daemon]\nserve = listed\n[service string-reverse]\n")
+        self.assertIn("0 services added, 0 changed, 1 removed, 1 untouched", log)
+        self.assertEqual(self.number("--token", "7")[0], 3)
+        self.assertEqual(self.call("string-reverse", "ab")[1], b"ba\n")
+        self.assertEqual(self.stop(p)[0], 0)
+        self.assertFalse(os.path.exists(self.run_dir))
+
+    def test_a_bad_configuration_changes_nothing(self):
+        good = "[daemon]\nserve = listed\n[service increment]\ntoken = 7\n"
+        p, _ = self.daemon(good)
+        for text, says in (("[daemon]\nworker = 1\n", r'd\.conf:2: unknown key "worker"'),
+                           ("[daemon]\nserve = listed\n", "nothing to serve"),
+                           ("[service nosuch]\n", r"d\.conf:1: \[service nosuch\]: "),
+                           ("[module org.nosuch]\n", r"d\.conf:1: \[module org.nosuch\]: "),
+                           ("[service increment]\nprofiles = nosuch\n", "'nosuch' is neither a number nor")):
+            log = self.reload(p, text, "the old configuration stays")
+            self.assertRegex(log, says)
+            self.assertEqual(self.number("--token", "7"), (0, b"2\n"))
+        os.unlink(os.path.join(self.dir, "d.conf"))
+        p.send_signal(signal.SIGHUP)
+        self.assertIn("No such file", self.lines_until(p.stderr, "the old configuration stays"))
+        self.assertIn("1 untouched", self.reload(p, good))
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_a_service_that_cannot_start_goes_on_as_it_was(self):
+        p, _ = self.daemon("[service increment]\ntoken = 7\n")
+        log = self.reload(p, "[service increment]\ntransport = nosuch\n")
+        self.assertRegex(log, "error: increment: .*nosuch")
+        self.assertIn("warning: reload: increment goes on as it was", log)
+        self.assertEqual(self.number("--token", "7"), (0, b"2\n"))
+        log = self.reload(p, "[service increment]\n")
+        self.assertIn("1 changed", log)
+        self.assertEqual(self.number(), (0, b"2\n"))
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_what_only_a_new_start_changes_is_said(self):
+        p, _ = self.daemon("[daemon]\nrun_dir_mode = 0700\n")
+        new = "[daemon]\nrun_dir_mode = 0750\npolicy = frugal\nlog_level = warn\n"
+        for _ in range(2): # again each time
+            log = self.reload(p, new)
+            for key in ("run_dir_mode", "policy", "log_level"):
+                self.assertIn("warning: reload: %s is taken over by the next start only" % key, log)
+        self.assertIn("0 changed", log)
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_a_module_is_configured_anew(self):
+        p, _ = self.daemon()
+        self.assertEqual(self.call("cgroups-snapshot")[0], 0)
+        log = self.reload(p, "[module org.viaduct.service.cgroups]\nno_such_key = 1\n")
+        self.assertRegex(log, r"error: reload: \[module org\.viaduct\.service\.cgroups\]: the old configuration stays: .*no_such_key")
+        self.assertEqual(self.call("cgroups-snapshot")[0], 0)
+        log = self.reload(p, "[module org.viaduct.service.cgroups]\nmax_cgroups = 20000\n")
+        self.assertIn("1 changed", log)
+        self.assertNotIn("stays", log)
+        self.assertEqual(self.call("cgroups-snapshot")[0], 0)
+        self.assertIn("0 changed", self.reload(p, "[module org.viaduct.service.cgroups]\nmax_cgroups = 20000\n"))
+        self.assertEqual(self.stop(p)[0], 0)
+
+    def test_the_log_is_opened_anew(self):
+        log = os.path.join(self.dir, "log")
+        self.configure("")
+        p = self.start(VIADUCTD, "-c", os.path.join(self.dir, "d.conf"), "--run-dir", self.run_dir, "--log", log)
+        self.wait_for(log, "ready: ")
+        os.rename(log, log + ".1")
+        p.send_signal(signal.SIGHUP)
+        self.wait_for(log, "reloaded: ")
+        self.assertEqual(self.stop(p), (0, b"", ""))
+        with open(log + ".1") as old, open(log) as new:
+            text = old.read() + new.read()
+        self.assertIn("viaductd: info: stopped\n", text)
+        for line in text.splitlines():
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z viaductd: (info|warning): ")
+        self.bad(1, "-c", os.path.join(self.dir, "d.conf"), "--log", self.dir, program=VIADUCTD, says="--log")
+
+    def test_the_service_manager_is_told(self):
+        path = os.path.join(self.dir, "notify")
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(s.close)
+        s.settimeout(DEADLINE)
+        s.bind(path)
+        p, _ = self.daemon(env=self.env(NOTIFY_SOCKET=path))
+        self.assertEqual(s.recv(100), b"READY=1")
+        p.send_signal(signal.SIGHUP)
+        self.assertRegex(s.recv(100), rb"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+        self.assertEqual(s.recv(100), b"READY=1")
+        self.assertEqual(self.stop(p)[0], 0)
 
 
 class Configuration(Case):

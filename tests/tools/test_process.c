@@ -24,7 +24,7 @@ static void start(const char *const *more)
 
 	for (n = 0; more != NULL && more[n] != NULL; n++)
 		argv[n + 1] = more[n];
-	cr_assert(sys_signals_take(why), "%s", why);
+	cr_assert(sys_signals_take(SYS_STOP, why), "%s", why);
 	cr_assert(sys_child_start(&other, VIA_OTHER, argv, why), "%s", why);
 }
 
@@ -145,8 +145,8 @@ Test(process, a_thread_runs_and_is_joined)
 
 Test(process, waiting_for_signals_ends)
 {
-	cr_assert(sys_signals_take(why), "%s", why);
+	cr_assert(sys_signals_take(SYS_STOP, why), "%s", why);
 	cr_expect_eq(sys_signals_wait_for(1000000), 0);
-	sys_signals_wake();
+	sys_signals_post(SYS_REPORT);
 	cr_expect_eq(sys_signals_wait_for(20000000000u), SYS_REPORT);
 }

@@ -106,35 +106,32 @@ uint32_t cli_ms(uint64_t ns)
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-static int one_profile(via_registry *r, const char *word, uint32_t *out)
+static int one_profile(via_registry *r, const char *word, uint32_t *out, char *why)
 {
 	via_provided found = {.struct_size = sizeof found};
 	uint64_t mask;
 
 	if (text_u64(word, &mask)) {
-		if (mask == 0 || mask > UINT32_MAX) {
-			cli_fail(CLI_USAGE,
-				 "--profiles: expected bits of 0x1..0xffffffff, found '%s'", word);
-			return 0;
-		}
 		*out = (uint32_t)mask;
-		return 1;
-	}
-	if (via_registry_lookup(r, VIA_KIND_TRANSPORT, word, &found) != VIA_OK ||
-	    found.profiles == 0) {
-		cli_fail(
-			CLI_USAGE,
-			"--profiles: '%s' is neither a number nor a transport with a profile that is "
-			"installed here; 'viaduct modules' lists them",
-			word);
+		if (mask != 0 && mask <= UINT32_MAX)
+			return 1;
+		(void)snprintf(why, CLI_WHY, "expected bits of 0x1..0xffffffff, found '%s'", word);
 		return 0;
 	}
-	*out = found.profiles != found.by_request ? found.profiles & ~found.by_request
-						  : found.profiles;
-	return 1;
+	if (via_registry_lookup(r, VIA_KIND_TRANSPORT, word, &found) == VIA_OK &&
+	    found.profiles != 0) {
+		*out = found.profiles != found.by_request ? found.profiles & ~found.by_request
+							  : found.profiles;
+		return 1;
+	}
+	(void)snprintf(why, CLI_WHY,
+		       "'%s' is neither a number nor a transport with a profile that is installed "
+		       "here; 'viaduct modules' lists them",
+		       word);
+	return 0;
 }
 
-int cli_profiles(via_registry *r, const char *text, uint32_t *out)
+int cli_profiles(via_registry *r, const char *text, uint32_t *out, char why[CLI_WHY])
 {
 	const char *comma;
 	uint32_t mask = 0, bits;
@@ -145,15 +142,15 @@ int cli_profiles(via_registry *r, const char *text, uint32_t *out)
 		comma = strchr(text, ',');
 		len = comma != NULL ? (size_t)(comma - text) : strlen(text);
 		if (len == 0 || len >= sizeof word) {
-			cli_fail(CLI_USAGE,
-				 "--profiles: expected numbers or transports with ',' between, "
-				 "found '%s'",
-				 text);
+			(void)snprintf(why, CLI_WHY,
+				       "expected numbers or transports with ',' between, found "
+				       "'%.150s'",
+				       text);
 			return 0;
 		}
 		memcpy(word, text, len);
 		word[len] = '\0';
-		if (!one_profile(r, word, &bits))
+		if (!one_profile(r, word, &bits, why))
 			return 0;
 		mask |= bits;
 		if (comma == NULL)

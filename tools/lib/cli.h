@@ -8,6 +8,8 @@
 
 #include <viaduct/viaduct.h>
 
+#define CLI_WHY 256u /* room for a reason */
+
 enum {
 	CLI_OK = 0,
 	CLI_FAILED = 1,      /* malformed data, or the other side could not answer */
@@ -37,7 +39,8 @@ int cli_finish(int status);
 
 /* Milliseconds that fit the API's fields; never 0 for a time that is not 0. */
 uint32_t cli_ms(uint64_t ns);
-/* Profile masks: hexadecimal or decimal numbers and transport schemes, ',' between. 0: says why. */
-int cli_profiles(via_registry *r, const char *text, uint32_t *out);
+/* Profile masks: hexadecimal or decimal numbers and transport schemes, ',' between. Returns 1, or 0 with
+ * why. */
+int cli_profiles(via_registry *r, const char *text, uint32_t *out, char why[CLI_WHY]);
 
 #endif

@@ -35,17 +35,18 @@ void sys_dir_close(sys_dir *d);
 
 /* -- being told to stop ---------------------------------------------------------------------- */
 
-enum { SYS_STOP = 1, SYS_REPORT = 2 };
+enum { SYS_STOP = 1, SYS_REPORT = 2, SYS_RELOAD = 3 };
 
-/* Takes over the signals that stop a program (SIGINT, SIGTERM, SIGHUP; console events), and
- * SIGUSR1. Before the first thread. Returns 1, or 0 with why. */
-int sys_signals_take(char *why);
-/* Sleeps until one of them comes: SYS_STOP or SYS_REPORT. */
+/* Takes over the signals that stop a program (SIGINT, SIGTERM; console events), SIGUSR1 (a report) and
+ * SIGHUP, which means hangup: SYS_STOP or SYS_RELOAD. Before the first thread. Returns 1, or 0 with
+ * why. */
+int sys_signals_take(int hangup, char *why);
+/* Sleeps until one of them comes: SYS_STOP, SYS_REPORT or SYS_RELOAD. */
 int sys_signals_wait(void);
 /* The same for at most that long: 0 when nothing came. */
 int sys_signals_wait_for(uint64_t ns);
-/* Ends a sys_signals_wait_for() that runs, or the next one, with SYS_REPORT. */
-void sys_signals_wake(void);
+/* As if one of them had come from outside: SYS_STOP, SYS_REPORT, SYS_RELOAD. From any thread. */
+void sys_signals_post(int what);
 /* From now on the next request to stop calls last_words and ends the process with status 1 at
  * once. */
 void sys_signals_insist(void (*last_words)(void));
@@ -53,14 +54,18 @@ void sys_signals_insist(void (*last_words)(void));
  * does not let go of its calls. */
 void sys_end_within(uint64_t ns, void (*last_words)(void));
 
-/* -- service manager ------------------------------------------------------------------------- */
+/* -- log ------------------------------------------------------------------------------------- */
 
-/* Sends "READY=1" and the like to $NOTIFY_SOCKET. Returns 1 if sent or nobody wants it, 0 with
- * why. */
-int sys_notify(const char *state, char *why);
 /* True if standard error goes to the journal ($JOURNAL_STREAM names it). */
 int sys_is_journal(void);
-/* Writes to standard error in one piece. */
+/* From now on sys_log() appends to this file, made if it is missing. Again with the same path: the file
+ * that has the name now. Returns 1, or 0 with why; then nothing has changed. */
+int sys_log_open(const char *path, char *why);
+/* Writes to standard error, or to that file, in one piece. From any thread. */
 void sys_log(const char *text, size_t len);
+/* The time as "2026-01-31T23:59:59.123Z". */
+void sys_clock_text(char text[32]);
+/* The path without any dependence on the current directory. Returns 1, or 0 with why. */
+int sys_full_path(const char *path, char full[SYS_PATH], char *why);
 
 #endif

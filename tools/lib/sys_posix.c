@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -193,12 +191,14 @@ void sys_dir_close(sys_dir *d)
 /* -- being told to stop ---------------------------------------------------------------------- */
 
 static sigset_t taken;
+static int hangup_means = SYS_STOP;
 
-int sys_signals_take(char *why)
+int sys_signals_take(int hangup, char *why)
 {
 	struct sigaction ignore;
 	int error;
 
+	hangup_means = hangup;
 	memset(&ignore, 0, sizeof ignore);
 	ignore.sa_handler = SIG_IGN;
 	(void)sigaction(SIGPIPE, &ignore,
@@ -215,13 +215,25 @@ int sys_signals_take(char *why)
 	return 0;
 }
 
+static int meaning(int signal_number)
+{
+	switch (signal_number) {
+	case SIGUSR1:
+		return SYS_REPORT;
+	case SIGHUP:
+		return hangup_means;
+	default:
+		return SYS_STOP;
+	}
+}
+
 int sys_signals_wait(void)
 {
 	int signal_number = 0;
 
 	while (sigwait(&taken, &signal_number) != 0)
 		;
-	return signal_number == SIGUSR1 ? SYS_REPORT : SYS_STOP;
+	return meaning(signal_number);
 }
 
 int sys_signals_wait_for(uint64_t ns)
@@ -230,14 +242,14 @@ int sys_signals_wait_for(uint64_t ns)
 			     .tv_nsec = (long)(ns % 1000000000)};
 	int signal_number = sigtimedwait(&taken, NULL, &t);
 
-	if (signal_number < 0)
-		return 0;
-	return signal_number == SIGUSR1 ? SYS_REPORT : SYS_STOP;
+	return signal_number < 0 ? 0 : meaning(signal_number);
 }
 
-void sys_signals_wake(void)
+void sys_signals_post(int what)
 {
-	(void)kill(getpid(), SIGUSR1); /* all threads block it: it stays until one waits */
+	int signal_number = what == SYS_STOP ? SIGTERM : what == SYS_RELOAD ? SIGHUP : SIGUSR1;
+
+	(void)kill(getpid(), signal_number); /* all threads block it: it stays until one waits */
 }
 
 static void *insist(void *arg)
@@ -287,42 +299,9 @@ void sys_end_within(uint64_t ns, void (*last_words)(void))
 		(void)pthread_detach(thread);
 }
 
-/* -- service manager ------------------------------------------------------------------------- */
+/* -- log ------------------------------------------------------------------------------------- */
 
-int sys_notify(const char *state, char *why)
-{
-	const char *name = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	size_t len;
-	ssize_t n;
-	int fd;
-
-	if (name == NULL || name[0] == '\0')
-		return 1;
-	len = strlen(name);
-	if ((name[0] != '/' && name[0] != '@') || len >= sizeof to.sun_path) {
-		(void)snprintf(why, SYS_WHY,
-			       "$NOTIFY_SOCKET: expected '/path' or '@name' of less than %zu bytes",
-			       sizeof to.sun_path);
-		return 0;
-	}
-	memcpy(to.sun_path, name, len);
-	if (name[0] == '@')
-		to.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		(void)snprintf(why, SYS_WHY, "$NOTIFY_SOCKET: %s", strerror(errno));
-		return 0;
-	}
-	do {
-		n = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,
-			   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		(void)snprintf(why, SYS_WHY, "$NOTIFY_SOCKET: %s", strerror(errno));
-	(void)close(fd);
-	return n >= 0;
-}
+static int log_fd = STDERR_FILENO;
 
 int sys_is_journal(void)
 {
@@ -337,12 +316,29 @@ int sys_is_journal(void)
 	return strcmp(stream, found) == 0;
 }
 
+int sys_log_open(const char *path, char *why)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640), failed;
+
+	if (fd >= 0 && log_fd == STDERR_FILENO) {
+		log_fd = fd;
+		return 1;
+	}
+	/* in place of the old one: other threads are writing to that number */
+	failed = fd < 0 || dup2(fd, log_fd) < 0 || fcntl(log_fd, F_SETFD, FD_CLOEXEC) != 0;
+	if (failed)
+		(void)snprintf(why, SYS_WHY, "%s", strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	return !failed;
+}
+
 void sys_log(const char *text, size_t len)
 {
 	ssize_t n;
 
 	while (len != 0) {
-		n = write(STDERR_FILENO, text, len);
+		n = write(log_fd, text, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -350,4 +346,33 @@ void sys_log(const char *text, size_t len)
 		text += n;
 		len -= (size_t)n;
 	}
+}
+
+void sys_clock_text(char text[32])
+{
+	struct timespec now;
+	struct tm utc;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)gmtime_r(&now.tv_sec, &utc);
+	(void)strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &utc);
+	(void)snprintf(text + strlen(text), 8, ".%03uZ",
+		       (unsigned int)(now.tv_nsec / 1000000) % 1000u);
+}
+
+int sys_full_path(const char *path, char full[SYS_PATH], char *why)
+{
+	char here[SYS_PATH];
+
+	if (path[0] != '/' && getcwd(here, sizeof here) == NULL) {
+		(void)snprintf(why, SYS_WHY, "%s", strerror(errno));
+		return 0;
+	}
+	if (strlen(path) + (path[0] == '/' ? 0 : strlen(here)) + 2 > SYS_PATH) {
+		(void)snprintf(why, SYS_WHY, "longer than %u bytes", SYS_PATH - 1);
+		return 0;
+	}
+	(void)snprintf(full, SYS_PATH, "%s%s%s", path[0] == '/' ? "" : here,
+		       path[0] == '/' ? "" : "/", path);
+	return 1;
 }

@@ -23,6 +23,10 @@ typedef struct sys_child {
 
 /* Path of the program that runs here. Returns 1, or 0 with why. */
 int sys_own_program(char *path, size_t cap, char *why);
+#if defined(_WIN32)
+/* Adds an argument to a command line, in the form that CommandLineToArgvW() reads back. */
+void sys_put_argument(buf *b, const char *text);
+#endif
 /* Starts a program; argv ends with NULL. Its standard error is ours. Returns 1, or 0 with why. */
 int sys_child_start(sys_child *c, const char *program, const char *const *argv, char *why);
 /* Writes a line to it, '\n' included. Returns 1, or 0 when it no longer reads. */

@@ -51,8 +51,7 @@ int sys_own_program(char *path, size_t cap, char *why)
 	return 1;
 }
 
-/* One argument as CommandLineToArgvW() reads it back. */
-static void put_argument(buf *b, const char *text)
+void sys_put_argument(buf *b, const char *text)
 {
 	size_t slashes;
 
@@ -82,7 +81,7 @@ static int spawn(sys_child *c, const char *program, const char *const *argv, HAN
 	DWORD error = ERROR_NOT_ENOUGH_MEMORY;
 
 	for (; *argv != NULL; argv++)
-		put_argument(&line, *argv);
+		sys_put_argument(&line, *argv);
 	if (line.len < COMMAND && !line.failed)
 		command = widen(buf_string(&line));
 	start.hStdInput = in;

@@ -227,55 +227,69 @@ void sys_dir_close(sys_dir *d)
 
 /* -- being told to stop ---------------------------------------------------------------------- */
 
-static HANDLE stop_event, wake_event;
+static HANDLE requests[3]; /* events, by SYS_* - 1 */
 static volatile LONG is_insisting;
 static void (*last_wish)(void);
 
 static BOOL WINAPI on_console(DWORD event)
 {
-	(void)event;
-	if (is_insisting != 0) {
+	if (event == CTRL_LOGOFF_EVENT)
+		return TRUE; /* somebody's session ends; only services hear of it, and go on */
+	if (is_insisting != 0 && (event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT)) {
 		if (last_wish != NULL)
 			last_wish();
 		ExitProcess(1);
 	}
-	SetEvent(stop_event);
+	SetEvent(requests[SYS_STOP - 1]);
+	if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT)
+		Sleep(INFINITE); /* Windows ends the process when this returns, or in a few seconds */
 	return TRUE;
 }
 
-int sys_signals_take(char *why)
+int sys_signals_take(int hangup, char *why)
 {
-	stop_event = CreateEventW(NULL, FALSE, FALSE, NULL);
-	wake_event = CreateEventW(NULL, FALSE, FALSE, NULL);
-	if (stop_event != NULL && wake_event != NULL && SetConsoleCtrlHandler(on_console, TRUE))
+	int i;
+
+	(void)hangup; /* there is none */
+	for (i = 0; i < 3; i++) {
+		requests[i] = CreateEventW(NULL, FALSE, FALSE, NULL);
+		if (requests[i] == NULL) {
+			explain(why, GetLastError());
+			return 0;
+		}
+	}
+	/* a parent may have switched Ctrl-C off, which is inherited */
+	if (SetConsoleCtrlHandler(NULL, FALSE) && SetConsoleCtrlHandler(on_console, TRUE))
 		return 1;
 	explain(why, GetLastError());
 	return 0;
 }
 
+static int wait_for_request(DWORD ms)
+{
+	DWORD n = WaitForMultipleObjects(3, requests, FALSE, ms);
+
+	return n < WAIT_OBJECT_0 + 3 ? (int)(n - WAIT_OBJECT_0) + 1 : 0;
+}
+
 int sys_signals_wait(void)
 {
-	(void)WaitForSingleObject(stop_event, INFINITE);
-	return SYS_STOP;
+	int what;
+
+	do {
+		what = wait_for_request(INFINITE);
+	} while (what == 0);
+	return what;
 }
 
 int sys_signals_wait_for(uint64_t ns)
 {
-	const HANDLE events[] = {stop_event, wake_event};
-
-	switch (WaitForMultipleObjects(2, events, FALSE, (DWORD)(ns / 1000000))) {
-	case WAIT_OBJECT_0:
-		return SYS_STOP;
-	case WAIT_OBJECT_0 + 1:
-		return SYS_REPORT;
-	default:
-		return 0;
-	}
+	return wait_for_request((DWORD)(ns / 1000000));
 }
 
-void sys_signals_wake(void)
+void sys_signals_post(int what)
 {
-	SetEvent(wake_event);
+	SetEvent(requests[what - 1]);
 }
 
 void sys_signals_insist(void (*last_words)(void))
@@ -307,23 +321,77 @@ void sys_end_within(uint64_t ns, void (*last_words)(void))
 		CloseHandle(thread);
 }
 
-/* -- service manager ------------------------------------------------------------------------- */
+/* -- log ------------------------------------------------------------------------------------- */
 
-int sys_notify(const char *state, char *why)
-{
-	(void)state;
-	(void)why;
-	return 1;
-}
+static SRWLOCK log_lock = SRWLOCK_INIT;
+static HANDLE log_file; /* NULL: standard error */
 
 int sys_is_journal(void)
 {
 	return 0;
 }
 
+int sys_log_open(const char *path, char *why)
+{
+	wchar_t *wide = widen(path);
+	HANDLE h = INVALID_HANDLE_VALUE, old;
+
+	/* whoever rotates logs may rename or delete it */
+	if (wide != NULL)
+		h = CreateFileW(wide, FILE_APPEND_DATA,
+				FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+				OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
+	if (h == INVALID_HANDLE_VALUE)
+		explain(why, GetLastError());
+	free(wide);
+	if (h == INVALID_HANDLE_VALUE)
+		return 0;
+	AcquireSRWLockExclusive(&log_lock);
+	old = log_file;
+	log_file = h;
+	ReleaseSRWLockExclusive(&log_lock);
+	if (old != NULL)
+		CloseHandle(old);
+	return 1;
+}
+
 void sys_log(const char *text, size_t len)
 {
 	DWORD n;
 
-	(void)WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)len, &n, NULL);
+	AcquireSRWLockShared(&log_lock);
+	(void)WriteFile(log_file != NULL ? log_file : GetStdHandle(STD_ERROR_HANDLE), text,
+			(DWORD)len, &n, NULL);
+	ReleaseSRWLockShared(&log_lock);
+}
+
+void sys_clock_text(char text[32])
+{
+	SYSTEMTIME t;
+
+	GetSystemTime(&t);
+	(void)snprintf(text, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", t.wYear % 10000u,
+		       t.wMonth % 100u, t.wDay % 100u, t.wHour % 100u, t.wMinute % 100u,
+		       t.wSecond % 100u, t.wMilliseconds % 1000u);
+}
+
+int sys_full_path(const char *path, char full[SYS_PATH], char *why)
+{
+	wchar_t *wide = widen(path), out[SYS_PATH];
+	char *utf8 = NULL;
+	DWORD n = wide != NULL ? GetFullPathNameW(wide, SYS_PATH, out, NULL) : 0;
+	int fits;
+
+	if (n == 0)
+		explain(why, GetLastError());
+	else if (n < SYS_PATH)
+		utf8 = narrow(out);
+	fits = utf8 != NULL && strlen(utf8) < SYS_PATH;
+	if (fits)
+		memcpy(full, utf8, strlen(utf8) + 1);
+	else if (n != 0)
+		(void)snprintf(why, SYS_WHY, "longer than %u bytes", SYS_PATH - 1);
+	free(utf8);
+	free(wide);
+	return fits;
 }

@@ -478,7 +478,7 @@ static int begin(bench *b)
 	char why[SYS_WHY];
 	int status;
 
-	if (!sys_signals_take(why))
+	if (!sys_signals_take(SYS_STOP, why))
 		return cli_fail(CLI_FAILED, "signals: %s", why);
 	if (b->serve_dir != NULL)
 		return serve(b);

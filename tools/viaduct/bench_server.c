@@ -252,12 +252,14 @@ int bench_best(via_registry *r, char *name, size_t cap)
 /* What is offered, and what of it must come out. */
 static int choose_profiles(via_registry *r, const via_provided *found, bench_row *row)
 {
+	char why[CLI_WHY];
+
 	row->asked = found->profiles;
 	row->offered = (found->roles & VIA_ROLE_UPGRADE) != 0 ? 0 : found->profiles;
 	if (row->profiles == NULL)
 		return CLI_OK;
-	if (!cli_profiles(r, row->profiles, &row->offered))
-		return CLI_USAGE;
+	if (!cli_profiles(r, row->profiles, &row->offered, why))
+		return cli_fail(CLI_USAGE, "--profiles: %s", why);
 	row->asked &= row->offered;
 	if (row->asked == 0)
 		return cli_fail(CLI_USAGE,

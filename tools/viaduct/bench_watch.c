@@ -99,7 +99,7 @@ void bench_watch_stop(void)
 	if (!watch.is_started)
 		return;
 	atomic_store(&watch.is_done, 1);
-	sys_signals_wake();
+	sys_signals_post(SYS_REPORT);
 	sys_thread_join(&watch.thread);
 	watch.is_started = 0;
 }

@@ -5,8 +5,10 @@
  */
 #include "viaduct.h"
 
+#include "../lib/elsewhere.h"
 #include "../lib/sys.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DEFAULT_TIMEOUT_NS 30000000000ull
@@ -168,6 +170,7 @@ static int find_codec(call *c)
 static int open_client(call *c)
 {
 	via_client_options o = {.struct_size = sizeof o};
+	char why[CLI_WHY];
 	via_rc rc;
 
 	o.call_timeout_ms = cli_ms(c->timeout);
@@ -182,12 +185,28 @@ static int open_client(call *c)
 		o.config.max_request_payload = (uint32_t)c->request.len;
 	if (c->timeout < 5000000000ull)
 		o.config.handshake_ms = cli_ms(c->timeout);
-	if (c->profiles != NULL && !cli_profiles(c->registry, c->profiles, &o.config.profiles))
-		return CLI_USAGE;
+	if (c->profiles != NULL && !cli_profiles(c->registry, c->profiles, &o.config.profiles, why))
+		return cli_fail(CLI_USAGE, "--profiles: %s", why);
 	rc = via_endpoint_check(&o.endpoint);
 	if (rc == VIA_OK)
 		rc = via_client_open(c->registry, &o, &c->client);
 	return rc == VIA_OK ? CLI_OK : cli_fail_rc(rc, c->service);
+}
+
+/* A service of this source tree may be one that no server on this system can have. */
+static int connect_failed(call *c, via_rc rc)
+{
+	via_provided known = {.struct_size = sizeof known};
+	const char *needs = elsewhere_service(c->service);
+	char detail[512];
+
+	(void)snprintf(detail, sizeof detail, "%s", via_error());
+	if (needs == NULL || (rc != VIA_UNREACH && rc != VIA_NOTFOUND) ||
+	    via_registry_lookup(c->registry, VIA_KIND_SERVICE, c->service, &known) == VIA_OK)
+		return cli_fail(cli_status(rc), "%s: %s", c->service,
+				detail[0] != '\0' ? detail : via_rc_text(rc));
+	return cli_fail(cli_status(rc), "%s: nobody serves it: " ELSEWHERE_SAYS "; %s", c->service,
+			elsewhere_here, needs, detail);
 }
 
 static int answer_failed(call *c, via_rc rc, const via_reply *reply)
@@ -246,7 +265,7 @@ static int run(call *c)
 		return status;
 	rc = via_client_refresh(c->client, c->deadline);
 	if (rc != VIA_OK)
-		return cli_fail_rc(rc, c->service);
+		return connect_failed(c, rc);
 	request.method = c->codec->method;
 	request.payload = buf_string(&c->request);
 	request.payload_len = (uint32_t)c->request.len;

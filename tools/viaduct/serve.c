@@ -1,6 +1,7 @@
 /* tools/viaduct/serve.c - `viaduct serve`: services in the foreground, without a daemon. */
 #include "viaduct.h"
 
+#include "../lib/elsewhere.h"
 #include "../lib/sys.h"
 
 #include <string.h>
@@ -107,6 +108,7 @@ static int add_services(serve *s)
 	via_server_options o = {.struct_size = sizeof o, .n_workers = (uint32_t)s->workers};
 	via_session_config config = {.struct_size = sizeof config};
 	via_endpoint ep = {.struct_size = sizeof ep};
+	const char *needs;
 	via_rc rc;
 	int i;
 
@@ -119,6 +121,10 @@ static int add_services(serve *s)
 	for (i = 0; i < s->n_services; i++) {
 		ep.service = s->services[i];
 		rc = via_server_add(s->server, &ep, &config);
+		needs = rc == VIA_NOTFOUND ? elsewhere_service(ep.service) : NULL;
+		if (needs != NULL)
+			return cli_fail(CLI_MODULE, "%s: " ELSEWHERE_SAYS, ep.service,
+					elsewhere_here, needs);
 		if (rc != VIA_OK)
 			return cli_fail_rc(rc, s->services[i]);
 	}
@@ -187,7 +193,7 @@ int cmd_serve(int argc, char **argv)
 			"calls end for\nup to 5 seconds. A second signal stops at once. The run "
 			"directory is made (mode 0700) if it\nis missing.\n",
 			options);
-	if (!sys_signals_take(why))
+	if (!sys_signals_take(SYS_STOP, why))
 		return cli_fail(CLI_FAILED, "signals: %s", why);
 	status = open_registry(s.module_path, s.is_verbose, &s.registry);
 	if (status == CLI_OK)

@@ -13,6 +13,10 @@
 #define FILE_MAX 1048576u
 #define MAX_SEEN 512u /* keys of one section */
 
+#ifndef VIA_SYSCONFDIR
+#define VIA_SYSCONFDIR "/etc"
+#endif
+
 /* -- keys ------------------------------------------------------------------------------------ */
 
 enum { V_TEXT, V_PATH, V_NUMBER, V_SIZE, V_TOKEN, V_TIME, V_MODE, V_BOOL, V_WORD };
@@ -266,12 +270,10 @@ static int open_service(parser *p)
 
 static int open_module(parser *p)
 {
-	conf_module *m = p->c->modules;
+	conf_module *m = conf_find_module(p->c, p->ini.name);
 
 	if (p->ini.name[0] == '\0')
 		return fail_at(p, p->ini.line, "expected a module's id: [module ID]");
-	while (m != NULL && strcmp(m->id, p->ini.name) != 0)
-		m = m->next;
 	if (m == NULL) {
 		m = calloc(1, sizeof *m);
 		if (m == NULL)
@@ -430,6 +432,38 @@ int conf_load(conf *c, const char *file, int must_exist, char *why)
 	return ok;
 }
 
+void conf_default_file(char path[CONF_PATH])
+{
+#if defined(_WIN32)
+	char dir[CONF_PATH];
+
+	/* everything of viaduct is in one place there */
+	if (via_default_run_dir(dir, CONF_PATH) != VIA_OK)
+		(void)snprintf(dir, CONF_PATH, "C:\\ProgramData\\viaduct");
+	(void)snprintf(path, CONF_PATH, "%.4000s\\viaductd.conf", dir);
+#else
+	(void)snprintf(path, CONF_PATH, "%s", VIA_SYSCONFDIR "/viaduct/viaductd.conf");
+#endif
+}
+
+int conf_read(conf *c, const conf_source *from, char *why)
+{
+	char path[CONF_PATH];
+
+	conf_default_file(path);
+	if (!conf_load(c, from->file != NULL ? from->file : path, from->file != NULL, why))
+		return 0;
+	if (from->run_dir == NULL)
+		return 1;
+	if (strlen(from->run_dir) >= sizeof c->run_dir || from->run_dir[0] == '\0') {
+		(void)snprintf(why, CONF_WHY, "--run-dir: expected a path of 1..%zu bytes",
+			       sizeof c->run_dir - 1);
+		return 0;
+	}
+	memcpy(c->run_dir, from->run_dir, strlen(from->run_dir) + 1);
+	return 1;
+}
+
 conf_service *conf_find_service(const conf *c, const char *name)
 {
 	conf_service *s = c->services;
@@ -437,6 +471,15 @@ conf_service *conf_find_service(const conf *c, const char *name)
 	while (s != NULL && strcmp(s->name, name) != 0)
 		s = s->next;
 	return s;
+}
+
+conf_module *conf_find_module(const conf *c, const char *id)
+{
+	conf_module *m = c->modules;
+
+	while (m != NULL && strcmp(m->id, id) != 0)
+		m = m->next;
+	return m;
 }
 
 void conf_free(conf *c)

@@ -12,6 +12,7 @@
 #include <viaduct/viaduct.h>
 
 #define CONF_WHY 640u
+#define CONF_PATH 4096u
 
 enum { CONF_SERVE_ALL = 0, CONF_SERVE_LISTED = 1 };
 
@@ -47,9 +48,20 @@ typedef struct conf {
 void conf_init(conf *c);
 /* Adds one text. Returns 1, or 0 with why ("FILE:LINE: ..."). */
 int conf_parse(conf *c, const char *file, const char *src, size_t len, char *why);
+/* Where the configuration comes from, each time it is read. */
+typedef struct conf_source {
+	const char *file;    /* NULL: the usual place, where it may be missing */
+	const char *run_dir; /* NULL, or in place of what the configuration says */
+} conf_source;
+
+/* The usual place. */
+void conf_default_file(char path[CONF_PATH]);
+/* Reads everything into a conf that conf_init() has seen. Returns 1, or 0 with why. */
+int conf_read(conf *c, const conf_source *from, char *why);
 /* Adds FILE and FILE.d. must_exist: FILE has to be there. Returns 1, or 0 with why. */
 int conf_load(conf *c, const char *file, int must_exist, char *why);
 conf_service *conf_find_service(const conf *c, const char *name);
+conf_module *conf_find_module(const conf *c, const char *id);
 void conf_free(conf *c);
 
 #endif

@@ -3,50 +3,71 @@
 
 #include "../lib/opt.h"
 #include "../lib/sys.h"
+#include "log.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#ifndef VIA_SYSCONFDIR
-#define VIA_SYSCONFDIR "/etc"
-#endif
-
-enum { O_CONFIG, O_CHECK, O_RUN_DIR, O_VERSION, O_HELP };
-
-static const opt options[] = {{"config", 'c', "FILE",
-			       "configuration; FILE.d/*.conf are read after it"},
-			      {"check", 0, NULL, "test the configuration and end"},
-			      {"run-dir", 0, "DIR",
-			       "run directory, before what the configuration says"},
-			      {"version", 0, NULL, "print the version"},
-			      {"help", 'h', NULL, "this text"},
-			      {NULL, 0, NULL, NULL}};
-
-static void default_config(char *path, size_t cap)
-{
 #if defined(_WIN32)
-	const char *base = getenv("ProgramData");
-
-	(void)snprintf(path, cap, "%s\\viaduct\\viaductd.conf",
-		       base != NULL ? base : "C:\\ProgramData");
+#include "service_windows.h"
+#define ASKED_TO_STOP "Ctrl-C"
+#define ASKED_TO_DO_MORE \
+	"As a service it reloads its configuration on paramchange ('sc control viaductd\n" \
+	"paramchange') and puts a report into the log on control code 128.\n"
 #else
-	(void)snprintf(path, cap, "%s", VIA_SYSCONFDIR "/viaduct/viaductd.conf");
+#define ASKED_TO_STOP "SIGTERM or SIGINT"
+#define ASKED_TO_DO_MORE "SIGHUP reloads the configuration; SIGUSR1 puts a report into the log.\n"
 #endif
-}
 
-static int help(const char *config)
+enum {
+	O_CONFIG,
+	O_CHECK,
+	O_RUN_DIR,
+	O_LOG,
+	O_VERSION,
+	O_HELP,
+	O_SERVICE,
+	O_INSTALL,
+	O_REMOVE,
+	O_NAME
+};
+
+static const opt options[] =
+	{{"config", 'c', "FILE", "configuration; FILE.d/*.conf are read after it"},
+	 {"check", 0, NULL, "test the configuration and end"},
+	 {"run-dir", 0, "DIR", "run directory, before what the configuration says"},
+	 {"log", 0, "FILE", "append the log to this file; opened anew by a reload"},
+	 {"version", 0, NULL, "print the version"},
+	 {"help", 'h', NULL, "this text"},
+#if defined(_WIN32)
+	 {"service", 0, NULL, "run as a Windows service: for the service control manager only"},
+	 {"install-service", 0, NULL, "install the service; it gets the other options"},
+	 {"remove-service", 0, NULL, "stop the service if it runs, and remove it"},
+	 {"name", 0, "NAME", "of the service to install or remove; else viaductd"},
+#endif
+	 {NULL, 0, NULL, NULL}};
+
+typedef struct command {
+	conf_source from;
+	const char *log, *name;
+	int is_check, is_help, is_version, is_service, is_install, is_remove;
+} command;
+
+static int help(void)
 {
+	char config[CONF_PATH];
 	buf out = {0};
 
+	conf_default_file(config);
 	buf_text(
 		&out,
-		"usage: viaductd [-c FILE] [--check] [--run-dir DIR]\n\n"
-		"Serves the services of the installed modules until SIGTERM or SIGINT. A module is\n"
+		"usage: viaductd [-c FILE] [--check] [--run-dir DIR] [--log FILE]\n\n"
+		"Serves the services of the installed modules until " ASKED_TO_STOP
+		". A module is\n"
 		"loaded by the first call that needs it. Stays in the foreground; logs to standard\n"
-		"error; SIGUSR1 puts a report into the log. Without a configuration every service\n"
-		"that is installed is served.\n\n");
-	buf_printf(&out, "The configuration is %s\nunless -c names another file.\n\nOptions:\n",
+		"error. Without a configuration every service that is installed is served.\n");
+	buf_text(&out, ASKED_TO_DO_MORE);
+	buf_printf(&out, "\nThe configuration is %s\nunless -c names another file.\n\nOptions:\n",
 		   config);
 	opt_help(&out, options);
 	buf_text(&out,
@@ -55,54 +76,96 @@ static int help(const char *config)
 	return cli_finish(cli_write(&out));
 }
 
-static int load(conf *c, const char *file, const char *run_dir)
+static void take_option(command *c, int o, const char *value)
 {
-	char path[SYS_PATH], why[CONF_WHY];
-
-	default_config(path, sizeof path);
-	if (!conf_load(c, file != NULL ? file : path, file != NULL, why))
-		return cli_fail(CLI_USAGE, "%s", why);
-	if (run_dir == NULL)
-		return CLI_OK;
-	if (strlen(run_dir) >= sizeof c->run_dir || run_dir[0] == '\0')
-		return cli_fail(CLI_USAGE, "--run-dir: expected a path of 1..%zu bytes",
-				sizeof c->run_dir - 1);
-	memcpy(c->run_dir, run_dir, strlen(run_dir) + 1);
-	return CLI_OK;
+	switch (o) {
+	case O_CONFIG:
+		c->from.file = value;
+		break;
+	case O_RUN_DIR:
+		c->from.run_dir = value;
+		break;
+	case O_LOG:
+		c->log = value;
+		break;
+	case O_NAME:
+		c->name = value;
+		break;
+	default:
+		c->is_check |= o == O_CHECK;
+		c->is_help |= o == O_HELP;
+		c->is_version |= o == O_VERSION;
+		c->is_service |= o == O_SERVICE;
+		c->is_install |= o == O_INSTALL;
+		c->is_remove |= o == O_REMOVE;
+	}
 }
 
-int main(int argc, char **argv)
+static int read_options(command *c, int argc, char **argv)
 {
-	const char *file = NULL, *run_dir = NULL;
-	char path[SYS_PATH];
-	int o, status, is_check = 0;
 	opt_parser p;
-	conf c;
+	int o;
 
-	cli_name("viaductd");
-	sys_init(&argc, &argv);
-	opt_begin(&p, options, argc > 0 ? argc - 1 : 0, argv + 1);
+	opt_begin(&p, options, argc, argv);
 	while ((o = opt_next(&p)) != OPT_END) {
 		if (o == OPT_BAD)
 			return cli_fail(CLI_USAGE, "%s", p.why);
 		if (o == OPT_OPERAND)
 			return cli_fail(CLI_USAGE, "expected no argument, found '%s'", p.value);
-		if (o == O_HELP) {
-			default_config(path, sizeof path);
-			return help(path);
-		}
-		if (o == O_VERSION)
-			return cli_finish((printf("viaductd %s\n", via_version()), CLI_OK));
-		if (o == O_CONFIG)
-			file = p.value;
-		if (o == O_RUN_DIR)
-			run_dir = p.value;
-		is_check |= o == O_CHECK;
+		take_option(c, o, p.value);
 	}
-	conf_init(&c);
-	status = load(&c, file, run_dir);
-	if (status == CLI_OK)
-		status = daemon_run(&c, is_check);
-	conf_free(&c);
-	return cli_finish(status);
+	if (c->is_check + c->is_service + c->is_install + c->is_remove > 1)
+		return cli_fail(CLI_USAGE, "expected one of --check, --service, --install-service "
+					   "and --remove-service, found several");
+	if (c->name != NULL && !c->is_install && !c->is_remove)
+		return cli_fail(CLI_USAGE,
+				"--name belongs to --install-service or --remove-service");
+	return CLI_OK;
+}
+
+/* Reads its configuration and serves. */
+static int run(void *arg)
+{
+	const command *c = arg;
+	char why[SYS_WHY];
+
+	if (c->log != NULL && !c->is_check && !log_to_file(c->log, why))
+		return cli_fail(CLI_FAILED, "--log %s: %s", c->log, why);
+	return daemon_run(&c->from, c->is_check);
+}
+
+static int run_as_asked(command *c)
+{
+#if defined(_WIN32)
+	const service_options o = {c->name, c->from.file, c->from.run_dir, c->log};
+	char log[SYS_PATH];
+
+	if (c->is_install)
+		return service_install(&o);
+	if (c->is_remove)
+		return service_remove(o.name);
+	if (c->is_service && c->log == NULL)
+		c->log = service_log(log);
+	if (c->is_service)
+		return service_run(run, c);
+#endif
+	return run(c);
+}
+
+int main(int argc, char **argv)
+{
+	command c;
+	int status;
+
+	memset(&c, 0, sizeof c);
+	cli_name("viaductd");
+	sys_init(&argc, &argv);
+	status = read_options(&c, argc > 0 ? argc - 1 : 0, argv + 1);
+	if (status != CLI_OK)
+		return status;
+	if (c.is_help)
+		return help();
+	if (c.is_version)
+		return cli_finish((printf("viaductd %s\n", via_version()), CLI_OK));
+	return cli_finish(run_as_asked(&c));
 }
