@@ -1,10 +1,10 @@
-# viaduct_add_module(<kind> <name> SOURCES a.c ... [POSIX_ONLY] [LINUX_ONLY])
+# viaduct_add_module(<kind> <name> SOURCES a.c ... [POSIX_ONLY] [LINUX_ONLY] [WINDOWS_ONLY])
 #   kind: transport, codec or service. The file is <name>, codec-<name> or service-<name>, .so or .dll,
 #   in lib/viaduct/<abi major>. It links libc, nothing of viaduct, and exports one symbol.
 #   Named in VIADUCT_BUILTIN it becomes part of the library instead.
 # Targets: mod_<file name>; builtin_<file name>, the same sources as builtin objects (built on demand).
 function(viaduct_add_module kind name)
-	cmake_parse_arguments(PARSE_ARGV 2 A "POSIX_ONLY;LINUX_ONLY" "" "SOURCES")
+	cmake_parse_arguments(PARSE_ARGV 2 A "POSIX_ONLY;LINUX_ONLY;WINDOWS_ONLY" "" "SOURCES")
 	if(A_UNPARSED_ARGUMENTS OR NOT A_SOURCES)
 		message(FATAL_ERROR "viaduct_add_module(${kind} ${name}): SOURCES missing, or unknown words: "
 			"'${A_UNPARSED_ARGUMENTS}'")
@@ -16,7 +16,7 @@ function(viaduct_add_module kind name)
 	else()
 		message(FATAL_ERROR "viaduct_add_module(${kind} ${name}): the kind is transport, codec or service")
 	endif()
-	if((WIN32 AND (A_POSIX_ONLY OR A_LINUX_ONLY))
+	if((WIN32 AND (A_POSIX_ONLY OR A_LINUX_ONLY)) OR (A_WINDOWS_ONLY AND NOT WIN32)
 		OR (A_LINUX_ONLY AND NOT CMAKE_SYSTEM_NAME STREQUAL "Linux"))
 		if(A_LINUX_ONLY)
 			_viaduct_module_is_elsewhere("Linux" "${A_SOURCES}")

@@ -1,4 +1,4 @@
-# via_test(<program> SOURCES a.c ... LABELS unit ... [LIBS ...] [DEFINITIONS ...] [TIMEOUT s] [LINUX_ONLY] [POSIX_ONLY])
+# via_test(<program> SOURCES a.c ... LABELS unit ... [LIBS ...] [DEFINITIONS ...] [TIMEOUT s] [LINUX_ONLY] [POSIX_ONLY] [WINDOWS_ONLY])
 # One test program, one ctest per suite, found by asking the program after it was linked. It links the
 # static library (tests may reach the core's inner headers) and can count on every module and program.
 set(VIADUCT_JUNIT_DIR ${PROJECT_BINARY_DIR}/junit)
@@ -22,13 +22,13 @@ set(VIADUCT_TEST_ENVIRONMENT
 set(VIADUCT_TEST_FAILURE "Sanitizer|runtime error:|Assertion Failed")
 
 function(via_test program)
-	cmake_parse_arguments(PARSE_ARGV 1 A "POSIX_ONLY;LINUX_ONLY" "TIMEOUT"
+	cmake_parse_arguments(PARSE_ARGV 1 A "POSIX_ONLY;LINUX_ONLY;WINDOWS_ONLY" "TIMEOUT"
 		"SOURCES;LABELS;LIBS;DEFINITIONS")
 	if(A_UNPARSED_ARGUMENTS OR NOT A_SOURCES OR NOT A_LABELS)
 		message(FATAL_ERROR "via_test(${program}): SOURCES and LABELS are needed; unknown words: "
 			"'${A_UNPARSED_ARGUMENTS}'")
 	endif()
-	if((WIN32 AND (A_POSIX_ONLY OR A_LINUX_ONLY))
+	if((WIN32 AND (A_POSIX_ONLY OR A_LINUX_ONLY)) OR (A_WINDOWS_ONLY AND NOT WIN32)
 		OR (A_LINUX_ONLY AND NOT CMAKE_SYSTEM_NAME STREQUAL "Linux"))
 		return()
 	endif()

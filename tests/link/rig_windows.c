@@ -66,18 +66,45 @@ via_time rig_now(void)
 
 int rig_sleep(const via_waitobj *o, via_time deadline)
 {
-	via_time now = rig_now();
-	DWORD ms = now >= deadline ? 0 : (DWORD)((deadline - now + RIG_MS - 1) / RIG_MS);
-
-	if (o->kind != VIA_WAIT_WIN)
-		return 0;
-	return WaitForSingleObject((HANDLE)(intptr_t)o->handle, ms) == WAIT_OBJECT_0;
+	return rig_sleep_any(o, 1, deadline);
 }
 
+static int word_changed(const via_waitobj *o)
+{
+	return __atomic_load_n(o->word, __ATOMIC_ACQUIRE) != o->expected;
+}
+
+/* Nobody wakes a word here: it is looked at every millisecond, while the handles are slept on. */
 int rig_sleep_any(const via_waitobj *o, uint32_t n, via_time deadline)
 {
-	cr_assert_eq(n, 1, "no transport of this system is an upgrade");
-	return rig_sleep(o, deadline);
+	const via_waitobj *word = NULL;
+	HANDLE h[2];
+	DWORD handles = 0;
+	uint32_t i;
+
+	cr_assert_leq(n, 2);
+	for (i = 0; i < n; i++) {
+		if (o[i].kind == VIA_WAIT_WORD)
+			word = &o[i];
+		if (o[i].kind == VIA_WAIT_WIN)
+			h[handles++] = (HANDLE)(intptr_t)o[i].handle;
+	}
+	for (;;) {
+		via_time now = rig_now();
+		via_time left = now >= deadline ? 0 : deadline - now;
+		DWORD ms = (DWORD)((left + RIG_MS - 1) / RIG_MS);
+
+		if (word != NULL && word_changed(word))
+			return 1;
+		if (word != NULL && ms > 1)
+			ms = 1;
+		if (handles == 0)
+			Sleep(ms);
+		else if (WaitForMultipleObjects(handles, h, FALSE, ms) < WAIT_OBJECT_0 + handles)
+			return 1;
+		if (left == 0)
+			return 0;
+	}
 }
 
 void rig_handle_close(const via_handle *h)
@@ -102,9 +129,22 @@ uint32_t rig_descriptors(void)
 	return GetProcessHandleCount(GetCurrentProcess(), &n) ? (uint32_t)n : 0;
 }
 
+/* Views of mapped sections that are not images of programs: shared memory, and files. */
 uint32_t rig_mappings(void)
 {
-	return 0; /* no transport of this system maps anything */
+	MEMORY_BASIC_INFORMATION m;
+	const char *p = NULL;
+	const void *last = NULL;
+	uint32_t n = 0;
+
+	while (VirtualQuery(p, &m, sizeof m) == sizeof m) {
+		if (m.State != MEM_FREE && m.Type == MEM_MAPPED && m.AllocationBase != last) {
+			last = m.AllocationBase;
+			n++;
+		}
+		p = (const char *)m.BaseAddress + m.RegionSize;
+	}
+	return n;
 }
 
 /* -- threads ----------------------------------------------------------------------------------- */

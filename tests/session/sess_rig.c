@@ -8,10 +8,13 @@ static char run_dir[1024];
 #define VIA_STACK(spec) spec,
 #if defined(_WIN32)
 #define VIA_STACK_POSIX(spec)
+#define VIA_STACK_WINDOWS(spec) spec,
 #else
 #define VIA_STACK_POSIX(spec) spec,
+#define VIA_STACK_WINDOWS(spec)
 #endif
 #define VIA_UPGRADE_LINUX(spec) /* these tests offer the baseline only */
+#define VIA_UPGRADE_WINDOWS(spec)
 char sr_stacks[][32] = {
 #include "link/stacks.def"
 #if defined(__linux__)
