@@ -40,6 +40,40 @@ via_rc win_rc(DWORD err);
 /* Milliseconds left until deadline, rounded up; INFINITE for VIA_FOREVER. */
 DWORD win_ms_left(via_time deadline);
 
+/* True when the deadline has passed; asks for the time only when it matters. */
+int win_is_past(via_time deadline);
+
+/* Index of a handle that is ready, n when none was for ms, or -1 with GetLastError(). n = 0 just sleeps. */
+int win_wait(const core_env *e, const HANDLE *hs, uint32_t n, DWORD ms);
+
+/* -- words (words.c) ---------------------------------------------------------------------------- */
+
+via_rc win_word_check(const via_waitobj *obj);
+
+static inline int win_word_differs(const volatile uint32_t *word, uint32_t expected)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE) != expected;
+}
+
+/* What is done between two looks at words. Zeroed at first; win_pace_begin() for each wait. */
+struct win_pace {
+	HANDLE timer;   /* NULL until the first sleep */
+	via_time until; /* the processor is offered; 0: not yet */
+	int offered;    /* enough of that */
+	int is_coarse;  /* there are no timers of high resolution */
+};
+
+void win_pace_begin(struct win_pace *p);
+void win_pace_close(struct win_pace *p);
+/* Offers the processor and answers 1, or 0 when it is time to sleep. */
+int win_pace_offer(struct win_pace *p);
+/* Sleeps on n handles, hs[n] being room for one more, for a slice of time or until the deadline.
+ * Answers like win_wait(). */
+int win_pace_sleep(const core_env *e, struct win_pace *p, HANDLE *hs, uint32_t n,
+		   via_time deadline);
+
+/* -- text and files ------------------------------------------------------------------------------ */
+
 /* UTF-8 to UTF-16 and back; false, with the error in GetLastError(), when it is malformed or too
  * long. */
 int win_wide(const char *s, wchar_t *buf, uint32_t cap);
