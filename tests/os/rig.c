@@ -110,10 +110,12 @@ void rig_keep(int n)
 	kept += n;
 }
 
-void rig_uses_pool(void)
+void rig_uses_pool(uint32_t n)
 {
 #if defined(_WIN32)
-	slack = 8;
+	slack = 8 + (int)n / MAXIMUM_WAIT_OBJECTS;
+#else
+	(void)n;
 #endif
 }
 

@@ -67,7 +67,7 @@ static via_rc op_poller(void)
 	via_rc rc;
 	uint32_t i;
 
-	rig_uses_pool();
+	rig_uses_pool(0);
 	rc = os_poller_open(&rig_env, &p);
 	if (rc != VIA_OK)
 		return rc;

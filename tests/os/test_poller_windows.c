@@ -43,7 +43,7 @@ static os_poller *poller_with_events(uint32_t n, int manual)
 	os_poller *p = words_poller();
 	uint32_t k;
 
-	rig_uses_pool();
+	rig_uses_pool(n);
 	for (k = 0; k < n; k++) {
 		events[k] = CreateEventW(NULL, manual, FALSE, NULL);
 		cr_assert_not_null(events[k]);

@@ -206,7 +206,7 @@ static os_poller *poller(void)
 {
 	os_poller *p;
 
-	rig_uses_pool();
+	rig_uses_pool(0);
 	cr_assert_eq(os_poller_open(&rig_env, &p), VIA_OK, "%s", via_error());
 	return p;
 }
