@@ -39,6 +39,7 @@ const char *rig_path(const char *name);
 void rig_mkdir(const char *path);
 void rig_rmdir(const char *path);
 void rig_write(const char *path, const void *data, size_t len);
+void rig_resize(const char *path, int64_t size);
 void rig_copy(const char *from, const char *to);
 void rig_remove(const char *path);
 uint32_t rig_count_entries(const char *dir);

@@ -82,11 +82,29 @@ int win_utf8(const wchar_t *s, char *buf, uint32_t cap);
 /* A path as the W functions like it: backslashes, and the prefix that lifts the limit of 260 when
  * the path is long. */
 int win_path(const char *path, wchar_t buf[WIN_PATH_MAX]);
+/* The second half of it, in place. */
+int win_long(wchar_t buf[WIN_PATH_MAX]);
+/* dir and name with a backslash between; false with GetLastError() when that is too long. */
+int win_join(wchar_t buf[WIN_PATH_MAX], const wchar_t *dir, const wchar_t *name);
 
-via_rc win_identify(HANDLE h, const char *path, BY_HANDLE_FILE_INFORMATION *info, os_file_id *out);
+/* A function of kernel32 that not every Windows has; NULL. */
+FARPROC win_proc(const char *name);
+
+via_rc win_identify(const core_env *e, HANDLE h, const char *path, BY_HANDLE_FILE_INFORMATION *info,
+		    os_file_id *out);
 via_rc win_read_at(const core_env *e, HANDLE h, uint64_t offset, void *buf, uint64_t len);
+
+#define WIN_SID_MAX 192
 
 /* String form of the SID this process runs as; false with GetLastError(). */
 int win_user_sid(const core_env *e, wchar_t *buf, uint32_t cap);
+/* *is: the SID is the one this process runs as. False with GetLastError(). */
+int win_is_user(const core_env *e, PSID sid, int *is);
+
+/* A directory for one copy of a module, to which only this user and SYSTEM have access, and a handle that
+ * keeps it where it is. False with GetLastError(). */
+int win_copies_make(const core_env *e, wchar_t dir[WIN_PATH_MAX], HANDLE *pinned);
+/* Deletes what is in it, closes the handle and deletes it. */
+void win_copies_remove(const wchar_t *dir, HANDLE pinned);
 
 #endif
