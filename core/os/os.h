@@ -99,11 +99,16 @@ void os_waker_clear(os_waker *w);
 void os_waker_object(const os_waker *w, via_waitobj *out);
 
 /* Sleeps until one of n objects is ready or the deadline passes. *ready gets a bit for each ready
- * object (n <= 32; 0 just sleeps). FD, WIN, and on Linux WORD (VIA_NOTSUP elsewhere). VIA_OK, VIA_TIMEOUT,
- * VIA_IO.
- * A word is ready when it holds something other than `expected`; who changes it has to wake its (shared)
- * futex. Words and descriptors may be mixed: a word then still ends the sleep at once, a descriptor after 5 ms
- * at most. The same where the kernel cannot wait for several words, after 2 ms, for all words but the first. */
+ * object (n <= 32; 0 just sleeps). FD on POSIX, WIN on Windows, WORD on Linux and Windows (VIA_NOTSUP
+ * elsewhere). VIA_OK, VIA_TIMEOUT, VIA_IO. Finding an automatic-reset event resets it.
+ *
+ * A word is ready when it holds something other than `expected`. Words may be mixed with the other kind.
+ * Linux: who changes a word has to wake its (shared) futex, which ends the sleep at once; a descriptor beside
+ * words ends it after 5 ms at most. The same where the kernel cannot wait for several words, after 2 ms, for all
+ * words but the first.
+ * Windows: nobody has to wake a word. It is looked at all the time for about 50 us, and then about every
+ * millisecond (the tick of the system, up to 15.6 ms, before Windows 10 1803); a handle still ends the sleep at
+ * once. */
 via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time deadline,
 	       uint32_t *ready);
 
@@ -115,11 +120,18 @@ via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time 
 
 /* Many objects, each with a key. One thread waits; add, modify and remove come from that thread too.
  *
- * Descriptors are level-triggered. A futex word (Linux; VIA_NOTSUP elsewhere) is known by its address and told
- * once for each add or modify, as soon as it differs from the `expected` given there; fd_events do not matter.
- * Data in a word wakes the waiting thread itself; for descriptors beside armed words a poller keeps one
+ * Descriptors and handles are level-triggered. A word (Linux and Windows; VIA_NOTSUP elsewhere) is known by
+ * its address and told once for each add or modify, as soon as it differs from the `expected` given there;
+ * fd_events do not matter. While no word is armed, waiting costs nothing but the one wait.
+ *
+ * Linux: data in a word wakes the waiting thread itself; for descriptors beside armed words a poller keeps one
  * thread, from its first word until it is closed. Up to 127 armed words cost nothing while nothing happens;
- * with more, or on a kernel without futex_waitv(), the waiting thread looks at all of them every 2 ms. */
+ * with more, or on a kernel without futex_waitv(), the waiting thread looks at all of them every 2 ms.
+ *
+ * Windows: armed words are looked at as os_wait() does it. An automatic-reset event is told once for each
+ * time it was set, or for several; what was set before os_poller_remove() may be lost with it, so who adds such
+ * an event again first looks at what it stands for, as arm() does. Beyond 62 handles, the ones that were used
+ * least are seen a moment later than the others, and may be told although they were reset in that moment. */
 typedef struct os_poller os_poller;
 typedef struct os_event {
 	void *key;

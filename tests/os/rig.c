@@ -110,10 +110,12 @@ void rig_keep(int n)
 	kept += n;
 }
 
-void rig_uses_pool(void)
+void rig_uses_pool(uint32_t n)
 {
 #if defined(_WIN32)
-	slack = 8;
+	slack = 8 + (int)n / MAXIMUM_WAIT_OBJECTS;
+#else
+	(void)n;
 #endif
 }
 
@@ -185,6 +187,19 @@ void rig_rmdir(const char *path)
 void rig_remove(const char *path)
 {
 	cr_assert(DeleteFileW(wide(path)), "%s: error %lu", path, GetLastError());
+}
+
+void rig_resize(const char *path, int64_t size)
+{
+	const LARGE_INTEGER end = {.QuadPart = size};
+	HANDLE h = CreateFileW(wide(path), GENERIC_WRITE,
+			       FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+			       OPEN_EXISTING, 0, NULL);
+
+	cr_assert(h != INVALID_HANDLE_VALUE && SetFilePointerEx(h, end, NULL, FILE_BEGIN) &&
+			  SetEndOfFile(h),
+		  "%s: error %lu", path, GetLastError());
+	CloseHandle(h);
 }
 
 /* Depth first; 0 when everything went. */
@@ -260,6 +275,11 @@ void rig_rmdir(const char *path)
 void rig_remove(const char *path)
 {
 	cr_assert(unlink(path) == 0, "%s: %s", path, strerror(errno));
+}
+
+void rig_resize(const char *path, int64_t size)
+{
+	cr_assert(truncate(path, (off_t)size) == 0, "%s: %s", path, strerror(errno));
 }
 
 /* Depth first; number of entries that are left. */

@@ -18,8 +18,8 @@ _Noreturn void rig_skip(const char *why);
 
 /* n descriptors more than at the start are meant to be open in the end. */
 void rig_keep(int n);
-/* The test makes the system's thread pool work, which keeps a few handles of its own (Windows). */
-void rig_uses_pool(void);
+/* The test makes the system's thread pool wait for about n handles, for which it keeps a few of its own (Windows). */
+void rig_uses_pool(uint32_t n);
 int rig_descriptors(void);
 /* True when as many descriptors are open as expected, give or take the pool's. */
 int rig_balanced(int expected);
@@ -39,6 +39,7 @@ const char *rig_path(const char *name);
 void rig_mkdir(const char *path);
 void rig_rmdir(const char *path);
 void rig_write(const char *path, const void *data, size_t len);
+void rig_resize(const char *path, int64_t size);
 void rig_copy(const char *from, const char *to);
 void rig_remove(const char *path);
 uint32_t rig_count_entries(const char *dir);

@@ -67,7 +67,7 @@ static via_rc op_poller(void)
 	via_rc rc;
 	uint32_t i;
 
-	rig_uses_pool();
+	rig_uses_pool(0);
 	rc = os_poller_open(&rig_env, &p);
 	if (rc != VIA_OK)
 		return rc;
@@ -81,7 +81,7 @@ static via_rc op_poller(void)
 	return rc;
 }
 
-#if defined(__linux__)
+#if defined(__linux__) || defined(_WIN32)
 static via_rc wait_for_words(uint32_t n_words, int with_waker)
 {
 	uint32_t w[2] = {0, 0}, i, ready;
@@ -236,14 +236,14 @@ struct op {
 static via_rc (*const ops[])(void) = {
 	op_waker, op_thread,       op_poller,        op_list,
 	op_file,  op_image,        op_image_on_disk, op_direct,
-#if defined(__linux__)
+#if defined(__linux__) || defined(_WIN32)
 	op_words, op_poller_words,
 #endif
 };
 static struct op op_names[] = {
 	{"waker", 0}, {"thread", 1},       {"poller", 2},  {"list", 3},
 	{"file", 4},  {"image", 5},        {"on disk", 6}, {"direct", 7},
-#if defined(__linux__)
+#if defined(__linux__) || defined(_WIN32)
 	{"words", 8}, {"poller words", 9},
 #endif
 };

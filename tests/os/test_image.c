@@ -3,12 +3,8 @@
 #include <criterion/parameterized.h>
 #include <stdio.h>
 #include <stdlib.h>
-#if defined(_WIN32)
-#include <windows.h>
-#else
+#if !defined(_WIN32)
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 #endif
 
 TestSuite(os_image, .init = rig_open, .fini = rig_close, .timeout = 60);
@@ -189,14 +185,27 @@ Test(os_image, what_is_no_object_is_refused)
 	os_image_close(i, 1);
 }
 
-#if !defined(_WIN32)
-Test(os_image, undefined_symbols_are_found_at_once)
+Test(os_image, replaced_while_it_is_mapped)
 {
-	os_image *i = image(VIA_TEST_PLUG_BROKEN, "plug.g1", 0);
+	const char *path = rig_path("p" OS_MODULE_SUFFIX);
+	os_image *old, *new;
 
-	cr_assert_eq(os_image_map(i), VIA_EABI);
-	cr_assert(rig_error_has("plug_nowhere"), "%s", via_error());
-	os_image_close(i, 0);
+	rig_copy(VIA_TEST_PLUG_A, path);
+	old = mapped(path, "plug.g1");
+	rig_copy(VIA_TEST_PLUG_B, path); /* over the old content */
+	new = mapped(path, "plug.g2");
+	cr_assert_eq(call(old, "plug_answer"), 41);
+	cr_assert_eq(call(new, "plug_answer"), 42);
+	os_image_close(new, 0);
+	cr_assert_eq(rename(path, rig_path("aside")), 0);
+	rig_copy(VIA_TEST_PLUG_A, path); /* another file of the same name */
+	new = mapped(path, "plug.g3");
+	cr_assert_eq(call(new, "plug_answer"), 41);
+	cr_assert_eq(call(new, "plug_count"), 1);
+	os_image_close(old, 0);
+	rig_remove(path);
+	cr_assert_eq(call(new, "plug_count"), 2);
+	os_image_close(new, 0);
 }
 
 Test(os_image, too_big)
@@ -205,7 +214,7 @@ Test(os_image, too_big)
 	os_file *f;
 
 	rig_write(rig_path("big"), "x", 1);
-	cr_assert_eq(truncate(rig_path("big"), (off_t)65 << 20), 0);
+	rig_resize(rig_path("big"), INT64_C(65) << 20);
 	cr_assert_eq(os_file_open(&rig_env, rig_path("big"), &f), VIA_OK);
 	cr_assert_eq(os_image_open(&rig_env, f, rig_path("big"), "big", 0, &i), VIA_TOOBIG);
 	cr_assert_null(i);
@@ -221,9 +230,9 @@ Test(os_image, shrinks_after_it_was_opened)
 	memset(junk, 1, sizeof junk);
 	rig_write(rig_path("f"), junk, sizeof junk);
 	cr_assert_eq(os_file_open(&rig_env, rig_path("f"), &f), VIA_OK);
-	cr_assert_eq(truncate(rig_path("f"), 20000), 0);
+	rig_resize(rig_path("f"), 20000);
 	cr_assert_eq(os_image_open(&rig_env, f, rig_path("f"), "f", 0, &i), VIA_PROTO);
-	cr_assert_eq(truncate(rig_path("f"), 50000), 0);
+	rig_resize(rig_path("f"), 50000);
 	cr_assert_eq(os_image_open(&rig_env, f, rig_path("f"), "f", 0, &i), VIA_IO);
 	cr_assert(rig_error_has("50000"), "%s", via_error());
 	os_file_close(f);
@@ -234,13 +243,24 @@ Test(os_image, direct_refuses_another_file_in_its_place)
 	os_image *i = NULL;
 	os_file *f;
 
-	rig_copy(VIA_TEST_PLUG_A, rig_path("p.so"));
-	cr_assert_eq(os_file_open(&rig_env, rig_path("p.so"), &f), VIA_OK);
-	rig_copy(VIA_TEST_PLUG_B, rig_path("q.so"));
-	cr_assert_eq(rename(rig_path("q.so"), rig_path("p.so")), 0);
-	cr_assert_eq(os_image_open(&rig_env, f, rig_path("p.so"), "plug", 1, &i), VIA_IO);
+	rig_copy(VIA_TEST_PLUG_A, rig_path("p" OS_MODULE_SUFFIX));
+	cr_assert_eq(os_file_open(&rig_env, rig_path("p" OS_MODULE_SUFFIX), &f), VIA_OK);
+	rig_copy(VIA_TEST_PLUG_B, rig_path("q" OS_MODULE_SUFFIX));
+	cr_assert_eq(rename(rig_path("p" OS_MODULE_SUFFIX), rig_path("old")), 0);
+	cr_assert_eq(rename(rig_path("q" OS_MODULE_SUFFIX), rig_path("p" OS_MODULE_SUFFIX)), 0);
+	cr_assert_eq(os_image_open(&rig_env, f, rig_path("p" OS_MODULE_SUFFIX), "plug", 1, &i), VIA_IO);
 	cr_assert(rig_error_has("put in its place"), "%s", via_error());
 	os_file_close(f);
+}
+
+#if !defined(_WIN32)
+Test(os_image, undefined_symbols_are_found_at_once)
+{
+	os_image *i = image(VIA_TEST_PLUG_BROKEN, "plug.g1", 0);
+
+	cr_assert_eq(os_image_map(i), VIA_EABI);
+	cr_assert(rig_error_has("plug_nowhere"), "%s", via_error());
+	os_image_close(i, 0);
 }
 
 /* Where memory files cannot be had: a file, gone as soon as it is mapped. */
@@ -295,34 +315,5 @@ Test(os_image, no_place_for_a_copy)
 	cr_assert_eq(os_image_open(&rig_env, f, VIA_TEST_PLUG_A, "plug", 0, &i), VIA_PERM);
 	cr_assert(rig_error_has("/tmp"), "the last place tried: %s", via_error());
 	os_file_close(f);
-}
-#else
-static const wchar_t *temp_name(const wchar_t *name)
-{
-	static wchar_t bufs[4][600];
-	static unsigned int turn;
-	wchar_t *buf = bufs[turn++ % 4];
-
-	cr_assert(GetTempPathW(500, buf) != 0);
-	wcscat(buf, name);
-	return buf;
-}
-
-Test(os_image, copies_of_dead_processes_are_removed)
-{
-	wchar_t alive[64];
-	HANDLE h;
-
-	(void)swprintf(alive, 64, L"viaduct-%lu-77", GetCurrentProcessId());
-	cr_assert(CreateDirectoryW(temp_name(alive), NULL));
-	cr_assert(CreateDirectoryW(temp_name(L"viaduct-4000000000-1"), NULL));
-	h = CreateFileW(temp_name(L"viaduct-4000000000-1\\old.dll"), GENERIC_WRITE, 0, NULL,
-			CREATE_NEW, 0, NULL);
-	cr_assert_neq(h, INVALID_HANDLE_VALUE);
-	CloseHandle(h);
-	os_image_close(image(VIA_TEST_PLUG_A, "plug", 0), 0);
-	cr_expect_eq(GetFileAttributesW(temp_name(L"viaduct-4000000000-1")),
-		     INVALID_FILE_ATTRIBUTES);
-	cr_expect(RemoveDirectoryW(temp_name(alive)), "a living process's copy must stay");
 }
 #endif

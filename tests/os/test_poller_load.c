@@ -1,13 +1,16 @@
-/* tests/os/test_poller_load.c - a poller with futex words: what it costs when nothing happens, and whether
- * it loses anything when everything does. */
+/* tests/os/test_poller_load.c - a poller with words: what it costs when nothing happens, and whether it loses
+ * anything when everything does. */
 #include "words.h"
-#include <dirent.h>
 #include <stdatomic.h>
+#if defined(__linux__)
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#endif
 
 TestSuite(os_poller_load, .init = rig_open, .fini = rig_close, .timeout = 60);
 
+#if defined(__linux__)
 /* -- what it costs -------------------------------------------------------------------------------
  */
 
@@ -103,6 +106,7 @@ Test(os_poller_load, the_helper_ends_with_the_poller)
 		expect_helpers(0);
 	}
 }
+#endif
 
 /* -- everything at once --------------------------------------------------------------------------
  */

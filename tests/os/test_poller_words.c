@@ -1,10 +1,12 @@
-/* tests/os/test_poller_words.c - a poller with futex words: among themselves, beside descriptors, and
+/* tests/os/test_poller_words.c - a poller with words: among themselves, beside descriptors or handles, and
  * without futex_waitv. */
 #include "words.h"
+#if defined(__linux__)
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 TestSuite(os_poller_words, .init = rig_open, .fini = rig_close, .timeout = 60);
 
@@ -141,6 +143,7 @@ Test(os_poller_words, another_thread_ends_it)
 	os_waker_close(&rig_env, a);
 }
 
+#if defined(__linux__)
 Test(os_poller_words, another_process_ends_it)
 {
 	struct peer c = {0};
@@ -169,6 +172,7 @@ Test(os_poller_words, another_process_ends_it)
 	os_poller_close(p);
 	cr_assert_eq(munmap(w, 4096), 0);
 }
+#endif
 
 Test(os_poller_words, removed_while_another_fires)
 {
@@ -335,6 +339,7 @@ Test(os_poller_words, none_starves)
 	}
 }
 
+#if defined(__linux__)
 /* -- when something fails ------------------------------------------------------------------------
  */
 
@@ -440,3 +445,4 @@ Test(os_poller_words, failures_are_told_and_pass)
 	os_poller_close(p);
 	os_waker_close(&rig_env, a);
 }
+#endif

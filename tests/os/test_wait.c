@@ -132,7 +132,7 @@ Test(os_wait, refuses_what_it_cannot_wait_for)
 		o[i] = object(w);
 	cr_assert_eq(os_wait(&rig_env, o, 33, VIA_POLL, &ready), VIA_INVAL);
 	cr_assert(rig_error_has("33"), "%s", via_error());
-#if !defined(__linux__)
+#if !defined(__linux__) && !defined(_WIN32)
 	o[1].kind = VIA_WAIT_WORD;
 	cr_assert_eq(os_wait(&rig_env, o, 2, VIA_POLL, &ready), VIA_NOTSUP);
 	cr_assert(rig_error_has("futex word"), "%s", via_error());
@@ -206,7 +206,7 @@ static os_poller *poller(void)
 {
 	os_poller *p;
 
-	rig_uses_pool();
+	rig_uses_pool(0);
 	cr_assert_eq(os_poller_open(&rig_env, &p), VIA_OK, "%s", via_error());
 	return p;
 }
@@ -373,7 +373,7 @@ Test(os_poller, modify_and_remove)
 		os_waker_clear(w[k]);
 	}
 	quiet = o[0];
-#if !defined(__linux__)
+#if !defined(__linux__) && !defined(_WIN32)
 	quiet.kind = VIA_WAIT_WORD;
 	cr_assert_eq(os_poller_add(p, &quiet, &other), VIA_NOTSUP);
 	cr_assert(rig_error_has("futex word"), "%s", via_error());

@@ -1,11 +1,13 @@
-/* tests/os/test_words.c - os_wait on futex words, alone and beside descriptors. */
+/* tests/os/test_words.c - os_wait on words, alone and beside descriptors or handles. */
 #include "words.h"
 #include <errno.h>
+#if defined(__linux__)
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 TestSuite(os_words, .init = rig_open, .fini = rig_close, .timeout = 60);
 
@@ -102,6 +104,7 @@ Test(os_words, another_thread_ends_it)
 	}
 }
 
+#if defined(__linux__)
 Test(os_words, another_process_ends_it)
 {
 	uint32_t *w, n, ready = 0;
@@ -131,6 +134,7 @@ Test(os_words, another_process_ends_it)
 	}
 	cr_assert_eq(munmap(w, 4096), 0);
 }
+#endif
 
 Test(os_words, deadline_is_kept)
 {
@@ -153,6 +157,7 @@ Test(os_words, deadline_is_kept)
 	os_waker_close(&rig_env, waker);
 }
 
+#if defined(__linux__)
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -177,6 +182,7 @@ Test(os_words, signals_do_not_end_it)
 	}
 	cr_assert_eq(setitimer(ITIMER_REAL, &none, NULL), 0);
 }
+#endif
 
 Test(os_words, words_and_descriptors)
 {
@@ -211,6 +217,7 @@ Test(os_words, words_and_descriptors)
 	os_waker_close(&rig_env, waker[1]);
 }
 
+#if defined(__linux__)
 static void without_waitv(void)
 {
 	uint32_t w[3], k;
@@ -258,3 +265,4 @@ Test(os_words, a_failure_is_told)
 	rig_deny_call("futex_waitv", EIO);
 	cr_assert_eq(os_wait(&rig_env, o, 2, rig_soon(), &ready), VIA_IO);
 }
+#endif

@@ -1,5 +1,6 @@
 /* tests/os/words.c - see words.h. */
 #include "words.h"
+#if defined(__linux__)
 #include <errno.h>
 #include <limits.h>
 #include <linux/filter.h>
@@ -11,6 +12,7 @@
 
 #if !defined(SYS_futex_waitv)
 #define SYS_futex_waitv 449
+#endif
 #endif
 
 via_waitobj word_object(const uint32_t *word, uint32_t expected)
@@ -33,15 +35,10 @@ void word_store(uint32_t *word, uint32_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+#if defined(__linux__)
 int word_wake(uint32_t *word)
 {
 	return (int)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-void word_change(uint32_t *word, uint32_t value)
-{
-	word_store(word, value);
-	(void)word_wake(word);
 }
 
 int word_has_sleeper(uint32_t *word)
@@ -70,6 +67,25 @@ void word_forbid_waitv(void)
 	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0, "errno %d", errno);
 	cr_assert_eq(syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0), -1);
 	cr_assert_eq(errno, EPERM);
+}
+#else
+int word_wake(uint32_t *word)
+{
+	(void)word;
+	return 0;
+}
+
+int word_has_sleeper(uint32_t *word)
+{
+	(void)word;
+	return 1;
+}
+#endif
+
+void word_change(uint32_t *word, uint32_t value)
+{
+	word_store(word, value);
+	(void)word_wake(word);
 }
 
 /* -- pollers ------------------------------------------------------------------------------------

@@ -74,11 +74,12 @@ via_rc os_dir_list(const core_env *e, const char *dir, via_rc (*fn)(void *arg, c
 /* -- files ---------------------------------------------------------------------------------------
  */
 
-via_rc win_identify(HANDLE h, const char *path, BY_HANDLE_FILE_INFORMATION *info, os_file_id *out)
+via_rc win_identify(const core_env *e, HANDLE h, const char *path, BY_HANDLE_FILE_INFORMATION *info,
+		    os_file_id *out)
 {
 	const uint64_t high = UINT64_C(1) << 32;
 
-	if (!GetFileInformationByHandle(h, info))
+	if (!win_may(e, "GetFileInformationByHandle") || !GetFileInformationByHandle(h, info))
 		return core_fail_os(VIA_IO, GetLastError(), "%s: looking at it", path);
 	out->device = info->dwVolumeSerialNumber;
 	out->inode = info->nFileIndexHigh * high + info->nFileIndexLow;
@@ -135,11 +136,7 @@ via_rc os_file_open(const core_env *e, const char *path, os_file **out)
 	rc = open_handle(e, path, &f->h);
 	if (rc != VIA_OK)
 		goto err_free;
-	if (!win_may(e, "GetFileInformationByHandle")) {
-		rc = core_fail_os(VIA_IO, GetLastError(), "%s: looking at it", path);
-		goto err_close;
-	}
-	rc = win_identify(f->h, path, &info, &f->id);
+	rc = win_identify(e, f->h, path, &info, &f->id);
 	if (rc == VIA_OK)
 		rc = check_kind(f->h, path, &info);
 	if (rc != VIA_OK)
@@ -218,7 +215,7 @@ via_rc os_path_id(const char *path, os_file_id *out)
 	if (h == INVALID_HANDLE_VALUE)
 		return core_fail_os(win_rc(GetLastError()), GetLastError(), "%s: looking at it",
 				    path);
-	rc = win_identify(h, path, &info, &id);
+	rc = win_identify(&core_env_libc, h, path, &info, &id);
 	CloseHandle(h);
 	if (rc == VIA_OK)
 		*out = id;

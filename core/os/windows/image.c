@@ -1,138 +1,33 @@
 /* core/os/windows/image.c - mapping a private copy of a DLL.
  *
- * The copy lies alone in a directory of its own below the temporary directory, to which only this
- * user and SYSTEM have access, and stays open so that nobody can write it; the original stays free
- * to be replaced. Each copy has a path of its own, since the loader takes a path it knows for the
- * DLL it has. The copy is deleted when it is unmapped. A copy that stays mapped cannot be deleted
- * before the process ends; a later process that loads something removes it.
+ * The copy lies alone in a private directory (copies.c); from before it is looked at until it is
+ * unmapped, it and the directory are open in a way that nobody can write, rename or delete them. The
+ * original stays free to be replaced. Each copy has a path of its own, since the loader takes a path it
+ * knows for the DLL it has. After the loader is done its word is not taken for it: what it mapped must be
+ * the very file, for a file named <program>.local, among others, makes it choose another one.
+ *
+ * The direct mode maps the file itself, which cannot be changed from then on.
  *
  * Dependencies are searched for beside the program and in the system directory, nowhere else. */
 #include "win.h"
-#include <sddl.h>
 #include <stdio.h>
 #include <string.h>
 #include <wchar.h>
 
 #define IMAGE_MAX ((uint64_t)64 << 20)
 #define LABEL_MAX 100
-#define TRIES 1000
 
 struct os_image {
 	const core_env *e;
 	char *path; /* of the original, for messages */
 	uint64_t size;
 	HANDLE file; /* the copy, or the original in direct mode */
+	HANDLE pin;  /* of the directory; NULL in direct mode */
+	os_file_id id;
 	HMODULE module;
-	int is_copy;
 	wchar_t dir[WIN_PATH_MAX];  /* holds nothing but the copy */
 	wchar_t name[WIN_PATH_MAX]; /* what is mapped */
 };
-
-/* -- what dead processes left --------------------------------------------------------------------
- */
-
-static int is_alive(DWORD pid)
-{
-	HANDLE h = OpenProcess(SYNCHRONIZE, FALSE, pid);
-	int alive;
-
-	if (h == NULL)
-		return GetLastError() != ERROR_INVALID_PARAMETER;
-	alive = WaitForSingleObject(h, 0) == WAIT_TIMEOUT;
-	CloseHandle(h);
-	return alive;
-}
-
-static void remove_dir(const wchar_t *dir)
-{
-	wchar_t path[WIN_PATH_MAX];
-	WIN32_FIND_DATAW d;
-	HANDLE find;
-
-	if (_snwprintf(path, WIN_PATH_MAX, L"%ls\\*.dll", dir) < 0)
-		return;
-	find = FindFirstFileW(path, &d);
-	if (find != INVALID_HANDLE_VALUE) {
-		do
-			if (_snwprintf(path, WIN_PATH_MAX, L"%ls\\%ls", dir, d.cFileName) > 0)
-				(void)DeleteFileW(path);
-		while (FindNextFileW(find, &d));
-		FindClose(find);
-	}
-	(void)RemoveDirectoryW(dir);
-}
-
-/* Copies of processes that are gone; once in a process. Directories are named viaduct-<pid>-<n>. */
-static void sweep(const wchar_t *temp)
-{
-	static volatile LONG done;
-	wchar_t path[WIN_PATH_MAX], *end;
-	WIN32_FIND_DATAW d;
-	unsigned long pid;
-	HANDLE find;
-
-	if (InterlockedExchange(&done, 1) != 0 ||
-	    _snwprintf(path, WIN_PATH_MAX, L"%lsviaduct-*", temp) < 0)
-		return;
-	find = FindFirstFileW(path, &d);
-	if (find == INVALID_HANDLE_VALUE)
-		return;
-	do {
-		pid = wcstoul(d.cFileName + wcslen(L"viaduct-"), &end, 10);
-		if (pid == 0 || *end != L'-' ||
-		    (d.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0 ||
-		    (d.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 || is_alive(pid))
-			continue;
-		if (_snwprintf(path, WIN_PATH_MAX, L"%ls%ls", temp, d.cFileName) > 0)
-			remove_dir(path);
-	} while (FindNextFileW(find, &d));
-	FindClose(find);
-}
-
-/* -- the private directory -----------------------------------------------------------------------
- */
-
-/* Full access for this user and SYSTEM, inherited by what is inside; nothing from above. */
-static int make_security(const core_env *e, SECURITY_ATTRIBUTES *sa)
-{
-	wchar_t user[192], text[256];
-
-	memset(sa, 0, sizeof *sa);
-	sa->nLength = sizeof *sa;
-	if (!win_user_sid(e, user, 192))
-		return 0;
-	(void)_snwprintf(text, 256, L"D:P(A;OICI;FA;;;%ls)(A;OICI;FA;;;SY)", user);
-	return ConvertStringSecurityDescriptorToSecurityDescriptorW(text, SDDL_REVISION_1,
-								    &sa->lpSecurityDescriptor,
-								    NULL) != 0;
-}
-
-static int make_dir(struct os_image *i)
-{
-	static volatile LONG count;
-	wchar_t temp[WIN_PATH_MAX];
-	SECURITY_ATTRIBUTES sa;
-	int k, ok = 0;
-	DWORD n, err;
-
-	n = win_may(i->e, "GetTempPathW") ? GetTempPathW(WIN_PATH_MAX - 64, temp) : 0;
-	if (n == 0 || n >= WIN_PATH_MAX - 64)
-		return 0;
-	sweep(temp);
-	if (!make_security(i->e, &sa))
-		return 0;
-	for (k = 0; k < TRIES && !ok; k++) {
-		(void)_snwprintf(i->dir, WIN_PATH_MAX, L"%lsviaduct-%lu-%ld", temp,
-				 GetCurrentProcessId(), InterlockedIncrement(&count));
-		ok = win_may(i->e, "CreateDirectoryW") && CreateDirectoryW(i->dir, &sa);
-		if (!ok && GetLastError() != ERROR_ALREADY_EXISTS)
-			break;
-	}
-	err = GetLastError();
-	LocalFree(sa.lpSecurityDescriptor);
-	SetLastError(err);
-	return ok;
-}
 
 /* -- copying -------------------------------------------------------------------------------------
  */
@@ -180,68 +75,82 @@ static void safe_label(const char *label, wchar_t out[LABEL_MAX])
 	out[k] = L'\0';
 }
 
-static HANDLE open_copy(const struct os_image *i, DWORD access, DWORD share, DWORD how)
+static HANDLE open_image(const struct os_image *i, DWORD access, DWORD share, DWORD how)
 {
-	return win_may(i->e, "CreateFileW")
-		       ? CreateFileW(i->name, access, share, NULL, how, 0, NULL)
-		       : INVALID_HANDLE_VALUE;
+	return win_may(i->e, "CreateFileW") ? CreateFileW(i->name, access, share, NULL, how,
+							  FILE_FLAG_OPEN_REPARSE_POINT, NULL)
+					    : INVALID_HANDLE_VALUE;
+}
+
+/* Opens what is to be mapped, so that it stays what it is. */
+static via_rc hold(struct os_image *i, const os_file_id *expected)
+{
+	BY_HANDLE_FILE_INFORMATION info;
+	via_rc rc;
+
+	i->file = open_image(i, GENERIC_READ, FILE_SHARE_READ, OPEN_EXISTING);
+	if (i->file == INVALID_HANDLE_VALUE)
+		return core_fail_os(win_rc(GetLastError()), GetLastError(),
+				    "%s: opening what is to be mapped", i->path);
+	rc = win_identify(i->e, i->file, i->path, &info, &i->id);
+	if (rc == VIA_OK && (i->id.device != expected->device || i->id.inode != expected->inode ||
+			     i->id.size != expected->size))
+		rc = core_fail(
+			VIA_IO,
+			"%s: file %llu of %llu bytes was put in its place, expected file %llu of %llu",
+			i->path, (unsigned long long)i->id.inode, (unsigned long long)i->id.size,
+			(unsigned long long)expected->inode, (unsigned long long)expected->size);
+	if (rc != VIA_OK)
+		CloseHandle(i->file);
+	return rc;
+}
+
+static via_rc fill_copy(const struct os_image *i, const os_file *f, os_file_id *id)
+{
+	BY_HANDLE_FILE_INFORMATION info;
+	HANDLE h = open_image(i, GENERIC_WRITE, 0, CREATE_NEW);
+	via_rc rc;
+
+	if (h == INVALID_HANDLE_VALUE)
+		return core_fail_os(win_rc(GetLastError()), GetLastError(),
+				    "%s: creating its private copy", i->path);
+	rc = copy(i, f, h);
+	if (rc == VIA_OK)
+		rc = win_identify(i->e, h, i->path, &info, id);
+	CloseHandle(h);
+	return rc;
 }
 
 static via_rc take_copy(struct os_image *i, const os_file *f, const char *label)
 {
-	wchar_t safe[LABEL_MAX];
-	HANDLE h;
+	wchar_t safe[LABEL_MAX + 4];
+	os_file_id written;
 	via_rc rc;
 
-	if (!make_dir(i))
+	if (!win_copies_make(i->e, i->dir, &i->pin))
 		return core_fail_os(win_rc(GetLastError()), GetLastError(),
 				    "%s: a directory for its private copy", i->path);
 	safe_label(label, safe);
-	(void)_snwprintf(i->name, WIN_PATH_MAX, L"%ls\\%ls.dll", i->dir, safe);
-	h = open_copy(i, GENERIC_WRITE, 0, CREATE_NEW);
-	if (h == INVALID_HANDLE_VALUE) {
+	wcscat(safe, L".dll");
+	if (!win_join(i->name, i->dir, safe))
 		rc = core_fail_os(win_rc(GetLastError()), GetLastError(),
-				  "%s: creating its private copy", i->path);
-		goto err_dir;
-	}
-	rc = copy(i, f, h);
-	CloseHandle(h);
+				  "%s: the name of its private copy", i->path);
+	else
+		rc = fill_copy(i, f, &written);
+	if (rc == VIA_OK)
+		rc = hold(i, &written);
 	if (rc != VIA_OK)
-		goto err_dir;
-	h = open_copy(i, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, OPEN_EXISTING);
-	if (h == INVALID_HANDLE_VALUE) {
-		rc = core_fail_os(win_rc(GetLastError()), GetLastError(),
-				  "%s: opening its private copy", i->path);
-		goto err_dir;
-	}
-	i->file = h;
-	i->is_copy = 1;
-	return VIA_OK;
-
-err_dir:
-	remove_dir(i->dir);
+		win_copies_remove(i->dir, i->pin);
 	return rc;
 }
 
 /* The path must still name the open file: it is the path that gets mapped. */
 static via_rc take_direct(struct os_image *i, const os_file *f)
 {
-	HANDLE self = GetCurrentProcess();
-	os_file_id now;
-	via_rc rc;
-
-	rc = os_path_id(i->path, &now);
-	if (rc != VIA_OK)
-		return rc;
-	if (now.device != f->id.device || now.inode != f->id.inode)
-		return core_fail(VIA_IO, "%s: file %llu was put in its place, expected file %llu",
-				 i->path, (unsigned long long)now.inode,
-				 (unsigned long long)f->id.inode);
-	if (!win_path(i->path, i->name) || !win_may(i->e, "DuplicateHandle") ||
-	    !DuplicateHandle(self, f->h, self, &i->file, 0, FALSE, DUPLICATE_SAME_ACCESS))
-		return core_fail_os(win_rc(GetLastError()), GetLastError(),
-				    "%s: duplicating its handle", i->path);
-	return VIA_OK;
+	if (!win_path(i->path, i->name))
+		return core_fail_os(win_rc(GetLastError()), GetLastError(), "%s: its path",
+				    i->path);
+	return hold(i, &f->id);
 }
 
 /* -- the contract --------------------------------------------------------------------------------
@@ -286,21 +195,56 @@ uint64_t os_image_size(const os_image *i)
 	return i->size;
 }
 
+/* The loader was given a path; did it map what the path names? */
+static via_rc check_mapped(const struct os_image *i)
+{
+	const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+	BY_HANDLE_FILE_INFORMATION info;
+	wchar_t name[WIN_PATH_MAX];
+	os_file_id id;
+	HANDLE h;
+	via_rc rc;
+	DWORD n;
+
+	n = win_may(i->e, "GetModuleFileNameW")
+		    ? GetModuleFileNameW(i->module, name, WIN_PATH_MAX)
+		    : 0;
+	h = n > 0 && n < WIN_PATH_MAX && win_long(name) && win_may(i->e, "CreateFileW")
+		    ? CreateFileW(name, FILE_READ_ATTRIBUTES, share, NULL, OPEN_EXISTING, 0, NULL)
+		    : INVALID_HANDLE_VALUE;
+	if (h == INVALID_HANDLE_VALUE)
+		return core_fail_os(VIA_IO, GetLastError(), "%s: looking at what was mapped",
+				    i->path);
+	rc = win_identify(i->e, h, i->path, &info, &id);
+	CloseHandle(h);
+	if (rc == VIA_OK && (id.device != i->id.device || id.inode != i->id.inode))
+		rc = core_fail(VIA_PERM, "%s: the loader mapped file %llu, expected file %llu",
+			       i->path, (unsigned long long)id.inode,
+			       (unsigned long long)i->id.inode);
+	return rc;
+}
+
 via_rc os_image_map(os_image *i)
 {
 	const DWORD where = LOAD_LIBRARY_SEARCH_APPLICATION_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32;
 	DWORD mode, err;
+	via_rc rc;
 
 	if (i->module != NULL)
 		return VIA_OK;
-	(void)SetThreadErrorMode(SEM_FAILCRITICALERRORS,
-				 &mode); /* no dialogue over a missing dependency */
+	/* No dialogue over a missing dependency. */
+	(void)SetThreadErrorMode(SEM_FAILCRITICALERRORS, &mode);
 	i->module = win_may(i->e, "LoadLibraryExW") ? LoadLibraryExW(i->name, NULL, where) : NULL;
 	err = GetLastError();
 	(void)SetThreadErrorMode(mode, NULL);
 	if (i->module == NULL)
 		return core_fail_os(VIA_EABI, err, "%s: mapping it", i->path);
-	return VIA_OK;
+	rc = check_mapped(i);
+	if (rc != VIA_OK) {
+		(void)FreeLibrary(i->module);
+		i->module = NULL;
+	}
+	return rc;
 }
 
 void *os_image_symbol(os_image *i, const char *name)
@@ -322,8 +266,10 @@ void os_image_close(os_image *i, int keep_mapped)
 	if (i->module != NULL && !mapped)
 		(void)FreeLibrary(i->module);
 	CloseHandle(i->file);
-	if (i->is_copy && !mapped)
-		remove_dir(i->dir);
+	if (i->pin != NULL && mapped)
+		CloseHandle(i->pin);
+	else if (i->pin != NULL)
+		win_copies_remove(i->dir, i->pin);
 	env_free(i->e, i->path);
 	env_free(i->e, i);
 }

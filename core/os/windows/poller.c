@@ -1,45 +1,27 @@
 /* core/os/windows/poller.c - many objects, each with a key.
  *
- * WaitForMultipleObjects() takes 64. The first 63 are waited for by the calling thread itself; the
- * rest by the thread pool, whose callback marks the object and rings a bell, which is the 64th. A
- * pooled object gets its wait only when the caller is about to sleep and it is not ready then,
- * which makes it level-triggered like the others.
+ * Up to 62 handles are waited for by the calling thread itself, in one call; the others by the thread
+ * pool (poller_pool.c), whose bell is among the 62. Which are which follows use: a handle from the
+ * pool that becomes ready takes the place of the one that was told longest ago. So a thousand
+ * sessions of which fifty are busy cost what fifty cost.
  *
- * Readiness of an automatic-reset event is consumed by finding it, so it is reported once. For
- * handles, fd_events says only whether to watch: os_poller_modify() with 0 silences one.
- * os_poller_add() always watches, since who fills a waitobj with a handle has no reason to set
- * fd_events. */
-#include "win.h"
+ * One call of the system for each wake-up is the aim. Nothing is looked at before the sleep but what
+ * lies in memory, and after it the handles behind the one that was found only while that keeps
+ * finding some. The row of handles turns, what was told goes to its end, so that nobody starves.
+ *
+ * Words (words.c) are looked at before each sleep, which is cut in slices while one is armed.
+ *
+ * Readiness of an automatic-reset event is consumed by finding it, so it is told once. Handles that are
+ * in the pool are seen a moment later than the others, and one that is reset in that moment is told
+ * nevertheless, for it may be such an event. For handles, fd_events says only whether to watch:
+ * os_poller_modify() with 0 silences one. os_poller_add() always watches, since who fills a waitobj
+ * with a handle has no reason to set fd_events. */
+#include "poller.h"
 #include <string.h>
 
-#define DIRECT_MAX MAXIMUM_WAIT_OBJECTS
+#define LOOK_ON_EACH 8 /* wake-ups of a single handle */
 
-enum place { QUIET, DIRECT, POOLED };
-
-struct entry {
-	os_poller *p;
-	HANDLE object, wait; /* wait: the pool's, NULL when there is none */
-	void *key;
-	enum place place;
-	volatile LONG fired; /* the pool saw it ready */
-};
-
-struct os_poller {
-	const core_env *e;
-	struct entry **all;
-	uint32_t n, cap;
-	HANDLE direct[DIRECT_MAX]; /* [0] is the bell, an automatic-reset event */
-	struct entry *direct_of[DIRECT_MAX];
-	uint32_t n_direct; /* with the bell */
-	uint32_t n_pooled;
-	uint32_t next_direct, next_pooled; /* where the next look begins, so that nobody starves */
-	int pooled_first;
-};
-
-struct batch {
-	os_event *out;
-	uint32_t n, cap;
-};
+enum source { WORDS, POOL, HANDLES, N_SOURCES };
 
 via_rc os_poller_open(const core_env *e, os_poller **out)
 {
@@ -51,88 +33,92 @@ via_rc os_poller_open(const core_env *e, os_poller **out)
 		return core_nomem("poller");
 	memset(p, 0, sizeof *p);
 	p->e = e;
-	p->direct[0] = win_may(e, "CreateEventW") ? CreateEventW(NULL, FALSE, FALSE, NULL) : NULL;
-	if (p->direct[0] == NULL) {
+	p->direct[BELL] = win_may(e, "CreateEventW") ? CreateEventW(NULL, FALSE, FALSE, NULL)
+						     : NULL;
+	if (p->direct[BELL] == NULL) {
 		err = GetLastError();
 		env_free(e, p);
 		return core_fail_os(win_rc(err), err, "creating a poller");
 	}
 	p->n_direct = 1;
+	win_pool_open(&p->pool);
 	*out = p;
 	return VIA_OK;
 }
 
-/* -- one object ----------------------------------------------------------------------------------
+/* -- the row of handles --------------------------------------------------------------------------
  */
 
-static void CALLBACK on_ready(void *arg, BOOLEAN timed_out)
+static void direct_append(os_poller *p, struct entry *x)
 {
-	struct entry *x = arg;
-
-	(void)timed_out;
-	(void)InterlockedExchange(&x->fired, 1);
-	(void)SetEvent(x->p->direct[0]);
+	x->place = DIRECT;
+	p->direct[p->n_direct] = (HANDLE)(uintptr_t)x->id;
+	p->direct_of[p->n_direct++] = x;
 }
 
-/* Ends the pool's wait; when this returns the callback is not running and will not. What it saw
- * stays in `fired`: it may have reset the event. */
-static void disarm(struct entry *x)
+static struct entry *direct_take(os_poller *p, uint32_t i)
 {
-	if (x->wait != NULL)
-		(void)UnregisterWaitEx(x->wait, INVALID_HANDLE_VALUE);
-	x->wait = NULL;
+	struct entry *x = p->direct_of[i];
+	const uint32_t behind = --p->n_direct - i;
+
+	memmove(&p->direct[i], &p->direct[i + 1], behind * sizeof p->direct[0]);
+	memmove(&p->direct_of[i], &p->direct_of[i + 1], behind * sizeof p->direct_of[0]);
+	x->place = QUIET;
+	return x;
 }
 
-static via_rc arm(struct entry *x)
+/* From the pool into the row; the first of the row, told longest ago, makes room. */
+static void promote(struct batch *b, struct entry *x)
 {
-	if (!win_may(x->p->e, "RegisterWaitForSingleObject") ||
-	    !RegisterWaitForSingleObject(&x->wait, x->object, on_ready, x, INFINITE,
-					 WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD)) {
-		x->wait = NULL;
-		return core_fail_os(VIA_IO, GetLastError(), "waiting for handle %p", x->object);
+	os_poller *p = x->p;
+
+	if (p->n_direct == DIRECT_MAX && b->n_fresh == DIRECT_MAX - 1) {
+		win_pool_add(&p->pool, x); /* all of them were told just now */
+		return;
 	}
-	return VIA_OK;
+	if (p->n_direct == DIRECT_MAX)
+		win_pool_add(&p->pool, direct_take(p, BELL + 1));
+	direct_append(p, x);
+	b->n_fresh++;
 }
 
 static void watch(os_poller *p, struct entry *x)
 {
-	if (p->n_direct < DIRECT_MAX && !x->fired) {
-		x->place = DIRECT;
-		p->direct[p->n_direct] = x->object;
-		p->direct_of[p->n_direct++] = x;
-	} else {
-		x->place = POOLED;
-		p->n_pooled++;
-	}
+	if (p->n_direct < DIRECT_MAX && !x->fired)
+		direct_append(p, x);
+	else
+		win_pool_add(&p->pool, x);
 }
 
 static void silence(os_poller *p, struct entry *x)
 {
-	uint32_t i = 1;
+	uint32_t i = BELL + 1;
 
 	if (x->place == POOLED) {
-		disarm(x);
-		p->n_pooled--;
+		win_pool_remove(&p->pool, x);
 	} else if (x->place == DIRECT) {
 		while (p->direct_of[i] != x)
 			i++;
-		p->n_direct--;
-		p->direct[i] = p->direct[p->n_direct];
-		p->direct_of[i] = p->direct_of[p->n_direct];
+		(void)direct_take(p, i);
 	}
-	x->place = QUIET;
 }
 
 /* -- the set -------------------------------------------------------------------------------------
  */
 
-static uint32_t find(const os_poller *p, const via_waitobj *obj)
+static uint64_t id_of(const via_waitobj *obj)
 {
-	uint32_t i = 0;
+	return obj->kind == VIA_WAIT_WORD ? (uint64_t)(uintptr_t)obj->word : (uint64_t)obj->handle;
+}
 
-	while (i < p->n && p->all[i]->object != (HANDLE)(intptr_t)obj->handle)
-		i++;
-	return i;
+static struct entry *find(const os_poller *p, const via_waitobj *obj)
+{
+	return win_set_find(&p->set, obj->kind == VIA_WAIT_WORD, id_of(obj));
+}
+
+static const char *noun(const via_waitobj *obj)
+{
+	return obj->kind == VIA_WAIT_WORD ? "word at" : "handle";
 }
 
 static via_rc check(const via_waitobj *obj)
@@ -140,62 +126,67 @@ static via_rc check(const via_waitobj *obj)
 	if (obj->kind == VIA_WAIT_WIN)
 		return VIA_OK;
 	if (obj->kind == VIA_WAIT_WORD)
-		return core_fail(VIA_NOTSUP, "object is a futex word, expected a handle");
-	return core_fail(VIA_INVAL, "object has kind %d, expected a handle", obj->kind);
+		return win_word_check(obj);
+	return core_fail(VIA_INVAL, "object has kind %d, expected a handle or a word", obj->kind);
 }
 
-static via_rc grow(os_poller *p)
+static via_rc new_entry(os_poller *p, const via_waitobj *obj, void *key, struct entry **out)
 {
-	uint32_t cap = p->cap == 0 ? 64 : p->cap * 2;
-	struct entry **all;
+	struct entry *x = env_alloc(p->e, sizeof *x);
+	via_rc rc;
 
-	all = env_alloc(p->e, (uint64_t)cap * sizeof *all);
-	if (all == NULL)
-		return core_nomem("poller");
-	if (p->n != 0)
-		memcpy(all, p->all, p->n * sizeof *all);
-	env_free(p->e, p->all);
-	p->all = all;
-	p->cap = cap;
+	if (x == NULL)
+		return core_nomem("watched object");
+	memset(x, 0, sizeof *x);
+	x->p = p;
+	x->key = key;
+	x->is_word = obj->kind == VIA_WAIT_WORD;
+	x->id = id_of(obj);
+	rc = x->is_word ? win_words_reserve(&p->words, p->e) : VIA_OK;
+	if (rc == VIA_OK)
+		rc = win_set_add(&p->set, p->e, x);
+	if (rc != VIA_OK) {
+		env_free(p->e, x);
+		return rc;
+	}
+	*out = x;
 	return VIA_OK;
 }
 
 via_rc os_poller_add(os_poller *p, const via_waitobj *obj, void *key)
 {
-	struct entry *x;
+	struct entry *x = NULL;
 	via_rc rc;
 
 	rc = check(obj);
 	if (rc != VIA_OK)
 		return rc;
-	if (find(p, obj) != p->n)
-		return core_fail(VIA_EXISTS, "handle %#llx is watched already",
-				 (unsigned long long)obj->handle);
-	if (p->n == p->cap && (rc = grow(p)) != VIA_OK)
+	if (find(p, obj) != NULL)
+		return core_fail(VIA_EXISTS, "%s %#llx is watched already", noun(obj),
+				 (unsigned long long)id_of(obj));
+	rc = new_entry(p, obj, key, &x);
+	if (rc != VIA_OK)
 		return rc;
-	x = env_alloc(p->e, sizeof *x);
-	if (x == NULL)
-		return core_nomem("watched object");
-	memset(x, 0, sizeof *x);
-	x->p = p;
-	x->object = (HANDLE)(intptr_t)obj->handle;
-	x->key = key;
-	watch(p, x);
-	p->all[p->n++] = x;
+	if (x->is_word) {
+		p->words.n_known++;
+		win_words_arm(&p->words, x, obj->expected);
+	} else {
+		watch(p, x);
+	}
 	return VIA_OK;
 }
 
 via_rc os_poller_modify(os_poller *p, const via_waitobj *obj, void *key)
 {
-	uint32_t i = find(p, obj);
-	struct entry *x;
+	struct entry *x = find(p, obj);
 
-	if (i == p->n)
-		return core_fail(VIA_NOTFOUND, "handle %#llx is not watched",
-				 (unsigned long long)obj->handle);
-	x = p->all[i];
+	if (x == NULL)
+		return core_fail(VIA_NOTFOUND, "%s %#llx is not watched", noun(obj),
+				 (unsigned long long)id_of(obj));
 	x->key = key;
-	if (obj->fd_events == 0)
+	if (x->is_word)
+		win_words_arm(&p->words, x, obj->expected);
+	else if (obj->fd_events == 0)
 		silence(p, x);
 	else if (x->place == QUIET)
 		watch(p, x);
@@ -204,13 +195,18 @@ via_rc os_poller_modify(os_poller *p, const via_waitobj *obj, void *key)
 
 void os_poller_remove(os_poller *p, const via_waitobj *obj)
 {
-	uint32_t i = find(p, obj);
+	struct entry *x = find(p, obj);
 
-	if (i == p->n)
+	if (x == NULL)
 		return;
-	silence(p, p->all[i]);
-	env_free(p->e, p->all[i]);
-	p->all[i] = p->all[--p->n];
+	if (x->is_word) {
+		win_words_disarm(&p->words, x);
+		p->words.n_known--;
+	} else {
+		silence(p, x);
+	}
+	win_set_remove(&p->set, x);
+	env_free(p->e, x);
 }
 
 void os_poller_close(os_poller *p)
@@ -219,146 +215,113 @@ void os_poller_close(os_poller *p)
 
 	if (p == NULL)
 		return;
-	for (i = 0; i < p->n; i++) {
-		disarm(p->all[i]);
-		env_free(p->e, p->all[i]);
-	}
-	CloseHandle(p->direct[0]);
-	env_free(p->e, p->all);
+	for (i = 0; i < p->set.cap; i++)
+		if (p->set.slots[i] != NULL && p->set.slots[i]->place == POOLED)
+			win_pool_remove(&p->pool, p->set.slots[i]);
+	for (i = 0; i < p->set.cap; i++)
+		env_free(p->e, p->set.slots[i]);
+	win_pace_close(&p->pace);
+	CloseHandle(p->direct[BELL]);
+	env_free(p->e, p->words.all);
+	env_free(p->e, p->set.slots);
 	env_free(p->e, p);
 }
 
 /* -- waiting -------------------------------------------------------------------------------------
  */
 
-/* 1 ready, 0 not, or a negative via_rc. look: ask the object although the pool is waiting for it.
- */
-static via_rc pooled_ready(struct entry *x, int look)
+/* Whether to look for more handles after one was found. Where that finds none, most wake-ups do without. */
+static int look_on(os_poller *p)
 {
-	DWORD r;
-
-	if (x->fired) {
-		disarm(x);
-		x->fired = 0;
-		return 1;
-	}
-	if (x->wait != NULL && !look)
-		return 0;
-	if (!win_may(x->p->e, "WaitForSingleObject") ||
-	    (r = WaitForSingleObject(x->object, 0)) == WAIT_FAILED)
-		return core_fail_os(VIA_IO, GetLastError(), "waiting for handle %p", x->object);
-	if (r == WAIT_TIMEOUT)
-		return 0;
-	disarm(x);
-	x->fired = 0;
-	return 1;
+	return p->lonely == 0 || ++p->lonely > LOOK_ON_EACH;
 }
 
-static via_rc look_pooled(os_poller *p, struct batch *b, int look)
-{
-	const uint32_t from = p->next_pooled;
-	uint32_t i, at;
-	via_rc rc;
+/* How the look at the handles may pass the time until one is ready. */
+enum pace { NOT_AT_ALL, IN_SLICES, ASLEEP };
 
-	for (i = 0; p->n_pooled != 0 && i < p->n && b->n < b->cap; i++) {
-		at = (from + i) % p->n;
-		if (p->all[at]->place != POOLED)
-			continue;
-		rc = pooled_ready(p->all[at], look);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
-			continue;
-		b->out[b->n++].key = p->all[at]->key;
-		p->next_pooled = at + 1;
-	}
-	return VIA_OK;
+static int first_of(os_poller *p, uint32_t n, enum pace pace, via_time deadline)
+{
+	if (pace == IN_SLICES)
+		return win_pace_sleep(p->e, &p->pace, p->direct, n, deadline);
+	return win_wait(p->e, p->direct, n, pace == ASLEEP ? win_ms_left(deadline) : 0);
 }
 
-/* Looks at direct[lo..hi); the first wait may take ms. Ready ones go to b; the bell at 0 goes
- * nowhere. */
-static via_rc look_range(os_poller *p, struct batch *b, uint32_t lo, uint32_t hi, DWORD ms)
+/* Those at the end that were told just now are not looked at again. The bell is told to nobody: the
+ * next look finds what it was rung for. */
+static via_rc look_handles(os_poller *p, struct batch *b, enum pace pace, via_time deadline)
 {
-	DWORD r;
+	uint32_t lo = 0, hi = p->n_direct - b->n_fresh;
+	int got = first_of(p, hi, pace, deadline);
 
-	while (lo < hi && b->n < b->cap) {
-		if (!win_may(p->e, "WaitForMultipleObjects"))
-			r = WAIT_FAILED;
-		else
-			r = WaitForMultipleObjects(hi - lo, p->direct + lo, FALSE, ms);
-		if (r == WAIT_TIMEOUT)
+	while (got >= 0 && lo + (uint32_t)got < hi) {
+		lo += (uint32_t)got;
+		if (lo == BELL)
 			return VIA_OK;
-		if (r >= WAIT_ABANDONED_0 && r < WAIT_ABANDONED_0 + (hi - lo))
-			r -= WAIT_ABANDONED_0 - WAIT_OBJECT_0;
-		if (r >= WAIT_OBJECT_0 + (hi - lo))
-			return core_fail_os(VIA_IO, GetLastError(), "waiting for %u handles",
-					    hi - lo);
-		lo += (uint32_t)(r - WAIT_OBJECT_0);
-		if (lo != 0)
-			b->out[b->n++].key = p->direct_of[lo]->key;
-		lo++;
-		p->next_direct = lo;
-		ms = 0;
+		batch_tell(b, p->direct_of[lo]);
+		direct_append(p, direct_take(p, lo));
+		hi--;
+		if (b->n == b->cap || lo == hi || !look_on(p))
+			return VIA_OK;
+		got = win_wait(p->e, p->direct + lo, hi - lo, 0);
+		p->lonely = got >= 0 && lo + (uint32_t)got < hi ? 0 : 1;
 	}
-	return VIA_OK;
+	return got >= 0 ? VIA_OK
+			: core_fail_os(VIA_IO, GetLastError(), "waiting for %u handles", hi - lo);
 }
 
-static via_rc look_direct(os_poller *p, struct batch *b)
-{
-	uint32_t from = p->next_direct;
-	via_rc rc;
-
-	if (from < 1 || from >= p->n_direct)
-		from = 1;
-	rc = look_range(p, b, from, p->n_direct, 0);
-	return rc != VIA_OK ? rc : look_range(p, b, 1, from, 0);
-}
-
-static via_rc look(os_poller *p, struct batch *b, int hard)
-{
-	via_rc rc;
-
-	p->pooled_first = !p->pooled_first;
-	if (p->pooled_first) {
-		rc = look_pooled(p, b, hard);
-		return rc != VIA_OK ? rc : look_direct(p, b);
-	}
-	rc = look_direct(p, b);
-	return rc != VIA_OK ? rc : look_pooled(p, b, hard);
-}
-
-static via_rc arm_pooled(os_poller *p)
+static via_rc look(os_poller *p, struct batch *b, enum pace pace, via_time deadline)
 {
 	via_rc rc = VIA_OK;
-	uint32_t i;
+	uint32_t k;
 
-	for (i = 0; p->n_pooled != 0 && i < p->n && rc == VIA_OK; i++)
-		if (p->all[i]->place == POOLED && p->all[i]->wait == NULL)
-			rc = arm(p->all[i]);
+	for (k = 0; k < N_SOURCES && b->n < b->cap && rc == VIA_OK; k++) {
+		const int wait = k + 1 == N_SOURCES && b->n == 0;
+
+		switch ((enum source)((p->first + k) % N_SOURCES)) {
+		case WORDS:
+			win_words_look(&p->words, b);
+			break;
+		case POOL:
+			rc = win_pool_look(&p->pool, b, promote);
+			break;
+		default:
+			rc = look_handles(p, b, wait ? pace : NOT_AT_ALL, deadline);
+			break;
+		}
+	}
+	p->first = b->n == b->cap ? (p->first + 1) % N_SOURCES : WORDS;
 	return rc;
 }
 
 via_rc os_poller_wait(os_poller *p, os_event *out, uint32_t cap, via_time deadline)
 {
-	struct batch b = {out, 0, cap};
+	struct batch b = {out, 0, cap, 0};
+	int last, first = 1;
+	enum pace pace;
 	via_rc rc;
-	DWORD ms;
 
 	if (cap == 0)
 		return core_fail(VIA_INVAL, "room for 0 events, expected at least 1");
-	for (;;) {
-		ms = win_ms_left(deadline);
-		rc = look(p, &b, ms == 0);
-		if (rc == VIA_OK && b.n == 0 && ms != 0)
-			rc = arm_pooled(p);
-		if (rc == VIA_OK && b.n == 0 && ms != 0)
-			rc = look_range(p, &b, 0, p->n_direct, win_ms_left(deadline));
+	win_pace_begin(&p->pace);
+	for (;; first = 0) {
+		last = win_is_past(deadline);
+		if (p->words.n == 0)
+			pace = last ? NOT_AT_ALL : ASLEEP;
+		else if (last || first)
+			pace = NOT_AT_ALL;
+		else
+			pace = IN_SLICES;
+		rc = look(p, &b, pace, deadline);
 		if (b.n != 0)
-			return (via_rc)
-				b.n; /* what was found may have been reset: it must be told */
+			return (via_rc)b.n; /* what was found may have been reset: it must be told */
 		if (rc != VIA_OK)
 			return rc;
-		if (ms == 0)
+		if (last)
 			return 0;
+		while (p->words.n != 0 && win_pace_offer(&p->pace)) {
+			win_words_look(&p->words, &b);
+			if (b.n != 0)
+				return (via_rc)b.n;
+		}
 	}
 }

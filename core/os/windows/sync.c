@@ -91,8 +91,7 @@ struct os_thread {
 static void set_name(const char *name)
 {
 	typedef HRESULT(WINAPI * describe_fn)(HANDLE, PCWSTR);
-	HMODULE kernel = GetModuleHandleW(L"kernel32.dll");
-	FARPROC proc = kernel == NULL ? NULL : GetProcAddress(kernel, "SetThreadDescription");
+	FARPROC proc = win_proc("SetThreadDescription");
 	describe_fn describe;
 	wchar_t wide[16];
 

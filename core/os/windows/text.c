@@ -16,35 +16,49 @@ int win_utf8(const wchar_t *s, char *buf, uint32_t cap)
 	return WideCharToMultiByte(CP_UTF8, 0, s, -1, buf, (int)cap, NULL, NULL) > 0;
 }
 
-int win_path(const char *path, wchar_t buf[WIN_PATH_MAX])
+int win_long(wchar_t buf[WIN_PATH_MAX])
 {
 	static const wchar_t prefix[] = L"\\\\?\\", unc[] = L"\\\\?\\UNC\\";
-	wchar_t full[WIN_PATH_MAX], *p;
+	wchar_t full[WIN_PATH_MAX];
 	const wchar_t *head = prefix, *tail = full;
 	DWORD len;
+
+	if (wcslen(buf) < LONG_PATH || wcsncmp(buf, prefix, 4) == 0)
+		return 1;
+	/* The prefix turns "." and ".." into names. */
+	len = GetFullPathNameW(buf, WIN_PATH_MAX, full, NULL);
+	if (len == 0)
+		return 0;
+	if (len + wcslen(unc) >= WIN_PATH_MAX) {
+		SetLastError(ERROR_FILENAME_EXCED_RANGE);
+		return 0;
+	}
+	if (full[0] == L'\\' && full[1] == L'\\') {
+		head = unc;
+		tail = full + 2;
+	}
+	wcscpy(buf, head);
+	wcscat(buf, tail);
+	return 1;
+}
+
+int win_path(const char *path, wchar_t buf[WIN_PATH_MAX])
+{
+	wchar_t *p;
 
 	if (!win_wide(path, buf, WIN_PATH_MAX))
 		return 0;
 	for (p = buf; *p != L'\0'; p++)
 		if (*p == L'/')
 			*p = L'\\';
-	if (p - buf < LONG_PATH || wcsncmp(buf, prefix, 4) == 0)
-		return 1;
-	len = GetFullPathNameW(buf, WIN_PATH_MAX, full,
-			       NULL); /* the prefix turns "." and ".." into names */
-	if (len == 0)
-		return 0;
-	if (full[0] == L'\\' && full[1] == L'\\') {
-		head = unc;
-		tail = full + 2;
-	}
-	if (len + wcslen(unc) >= WIN_PATH_MAX) {
-		SetLastError(ERROR_FILENAME_EXCED_RANGE);
-		return 0;
-	}
-	wcscpy(buf, head);
-	wcscat(buf, tail);
-	return 1;
+	return win_long(buf);
+}
+
+FARPROC win_proc(const char *name)
+{
+	HMODULE kernel = GetModuleHandleW(L"kernel32.dll");
+
+	return kernel == NULL ? NULL : GetProcAddress(kernel, name);
 }
 
 void os_error_text(int64_t os_error, char *buf, uint32_t cap)

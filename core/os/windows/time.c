@@ -26,6 +26,11 @@ DWORD win_ms_left(via_time deadline)
 	return (DWORD)(ms > most ? most : ms);
 }
 
+int win_is_past(via_time deadline)
+{
+	return deadline == VIA_POLL || (deadline != VIA_FOREVER && deadline <= os_now());
+}
+
 uint64_t os_process_id(void)
 {
 	return GetCurrentProcessId();

@@ -81,11 +81,11 @@ int win_user_sid(const core_env *e, wchar_t *buf, uint32_t cap)
 	return ok;
 }
 
-static int is_user(const core_env *e, PSID sid, int *is)
+int win_is_user(const core_env *e, PSID sid, int *is)
 {
-	wchar_t user[192], *text;
+	wchar_t user[WIN_SID_MAX], *text;
 
-	if (!win_user_sid(e, user, 192) || !ConvertSidToStringSidW(sid, &text))
+	if (!win_user_sid(e, user, WIN_SID_MAX) || !ConvertSidToStringSidW(sid, &text))
 		return 0;
 	*is = wcscmp(user, text) == 0;
 	LocalFree(text);
@@ -101,7 +101,7 @@ static via_rc check_owner(const core_env *e, PSID owner, const char *path)
 			      IsWellKnownSid(owner, WinBuiltinAdministratorsSid) ||
 			      EqualSid(owner, (PSID)(uintptr_t)&trusted_installer)))
 		return VIA_OK;
-	if (owner != NULL && !is_user(e, owner, &is))
+	if (owner != NULL && !win_is_user(e, owner, &is))
 		return core_fail_os(VIA_IO, GetLastError(),
 				    "%s: comparing its owner with this user", path);
 	if (is)

@@ -40,6 +40,40 @@ via_rc win_rc(DWORD err);
 /* Milliseconds left until deadline, rounded up; INFINITE for VIA_FOREVER. */
 DWORD win_ms_left(via_time deadline);
 
+/* True when the deadline has passed; asks for the time only when it matters. */
+int win_is_past(via_time deadline);
+
+/* Index of a handle that is ready, n when none was for ms, or -1 with GetLastError(). n = 0 just sleeps. */
+int win_wait(const core_env *e, const HANDLE *hs, uint32_t n, DWORD ms);
+
+/* -- words (words.c) ---------------------------------------------------------------------------- */
+
+via_rc win_word_check(const via_waitobj *obj);
+
+static inline int win_word_differs(const volatile uint32_t *word, uint32_t expected)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE) != expected;
+}
+
+/* What is done between two looks at words. Zeroed at first; win_pace_begin() for each wait. */
+struct win_pace {
+	HANDLE timer;   /* NULL until the first sleep */
+	via_time until; /* the processor is offered; 0: not yet */
+	int offered;    /* enough of that */
+	int is_coarse;  /* there are no timers of high resolution */
+};
+
+void win_pace_begin(struct win_pace *p);
+void win_pace_close(struct win_pace *p);
+/* Offers the processor and answers 1, or 0 when it is time to sleep. */
+int win_pace_offer(struct win_pace *p);
+/* Sleeps on n handles, hs[n] being room for one more, for a slice of time or until the deadline.
+ * Answers like win_wait(). */
+int win_pace_sleep(const core_env *e, struct win_pace *p, HANDLE *hs, uint32_t n,
+		   via_time deadline);
+
+/* -- text and files ------------------------------------------------------------------------------ */
+
 /* UTF-8 to UTF-16 and back; false, with the error in GetLastError(), when it is malformed or too
  * long. */
 int win_wide(const char *s, wchar_t *buf, uint32_t cap);
@@ -48,11 +82,29 @@ int win_utf8(const wchar_t *s, char *buf, uint32_t cap);
 /* A path as the W functions like it: backslashes, and the prefix that lifts the limit of 260 when
  * the path is long. */
 int win_path(const char *path, wchar_t buf[WIN_PATH_MAX]);
+/* The second half of it, in place. */
+int win_long(wchar_t buf[WIN_PATH_MAX]);
+/* dir and name with a backslash between; false with GetLastError() when that is too long. */
+int win_join(wchar_t buf[WIN_PATH_MAX], const wchar_t *dir, const wchar_t *name);
 
-via_rc win_identify(HANDLE h, const char *path, BY_HANDLE_FILE_INFORMATION *info, os_file_id *out);
+/* A function of kernel32 that not every Windows has; NULL. */
+FARPROC win_proc(const char *name);
+
+via_rc win_identify(const core_env *e, HANDLE h, const char *path, BY_HANDLE_FILE_INFORMATION *info,
+		    os_file_id *out);
 via_rc win_read_at(const core_env *e, HANDLE h, uint64_t offset, void *buf, uint64_t len);
+
+#define WIN_SID_MAX 192
 
 /* String form of the SID this process runs as; false with GetLastError(). */
 int win_user_sid(const core_env *e, wchar_t *buf, uint32_t cap);
+/* *is: the SID is the one this process runs as. False with GetLastError(). */
+int win_is_user(const core_env *e, PSID sid, int *is);
+
+/* A directory for one copy of a module, to which only this user and SYSTEM have access, and a handle that
+ * keeps it where it is. False with GetLastError(). */
+int win_copies_make(const core_env *e, wchar_t dir[WIN_PATH_MAX], HANDLE *pinned);
+/* Deletes what is in it, closes the handle and deletes it. */
+void win_copies_remove(const wchar_t *dir, HANDLE pinned);
 
 #endif
