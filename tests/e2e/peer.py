@@ -5,12 +5,15 @@ import contextlib
 import os
 import pathlib
 import selectors
-import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+import host
 
 BIN = pathlib.Path(os.environ["VIADUCT_BIN"])
 MODULES = pathlib.Path(os.environ["VIADUCT_MODULES"])
@@ -113,12 +116,15 @@ def environment(**more):
     env = {k: v for k, v in os.environ.items() if not k.startswith("VIADUCT_MODULE")}
     env["VIADUCT_MODULE_PATH"] = str(MODULES)
     env.update(more)
+    if host.WINDOWS:
+        env["VIADUCT_MODULE_PATH"] = host.path(env["VIADUCT_MODULE_PATH"])
+        env["LC_ALL"] = "C.UTF-8"  # wine takes arguments for what the locale says
     return env
 
 
 def run(*args, env=None, timeout=DEADLINE, input=None, before=None, under=()):
     """Runs a program to its end: (status, stdout, stderr). before: called in the child; under: what starts it."""
-    command = [*under, str(BIN / args[0]), *map(str, args[1:])]
+    command = [*under, *host.command(BIN / args[0], *args[1:])]
     p = subprocess.run(command, capture_output=True, text=True, env=env or environment(), timeout=timeout, input=input, preexec_fn=before)
     return p.returncode, p.stdout, p.stderr
 
@@ -139,7 +145,7 @@ def reachable(path):
 
 
 class Daemon:
-    """viaductd with a configuration, ready when it says so over NOTIFY_SOCKET."""
+    """viaductd with a configuration, ready when it says so over NOTIFY_SOCKET; on Windows in its log."""
 
     def __init__(self, config="", *, env=None, run_dir=None, before=None):
         self.dir = tempfile.TemporaryDirectory()
@@ -147,15 +153,22 @@ class Daemon:
         self.run_dir = pathlib.Path(run_dir) if run_dir else base / "run"
         self.config = base / "viaductd.conf"
         self.log_path = base / "log"
-        self.config.write_text(f"[daemon]\nrun_dir = {self.run_dir}\n{config}")
+        self.config.write_text(f"[daemon]\nrun_dir = {host.path(self.run_dir)}\n{config}")
+        if host.WINDOWS:
+            self.start(env or environment(), before)
+            wait_until(lambda: "ready: " in self.log() or self.p.poll() is not None, "the daemon")
+            assert self.p.poll() is None, self.log()
+            return
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(base / "notify"))
         notify.settimeout(DEADLINE)
-        with open(self.log_path, "w") as log:
-            env = dict(env or environment(), NOTIFY_SOCKET=str(base / "notify"))
-            self.p = subprocess.Popen([str(BIN / "viaductd"), "-c", str(self.config)], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before)
+        self.start(dict(env or environment(), NOTIFY_SOCKET=str(base / "notify")), before)
         self.await_ready(notify)
         notify.close()
+
+    def start(self, env, before):
+        with open(self.log_path, "w") as log:
+            self.p = subprocess.Popen(host.command(BIN / "viaductd", "-c", self.config), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before)
 
     def await_ready(self, notify):
         poll = selectors.DefaultSelector()
@@ -189,7 +202,7 @@ class Daemon:
 
     def stop(self):
         """Clean stop: status 0 and nothing left."""
-        self.p.send_signal(signal.SIGTERM)
+        self.p.send_signal(host.STOP)
         status = self.p.wait(DEADLINE)
         left = sorted(p.name for p in self.run_dir.iterdir()) if self.run_dir.exists() else []
         assert status == 0 and left == [], (status, left, self.log())

@@ -12,7 +12,9 @@ import tempfile
 import unittest
 
 import peer
+from peer import host
 
+BASE = host.BASELINE
 COLUMNS = ("scenario,transport,policy,rate,depth,items,bytes,pin,seconds,ops,ops_per_s,units,units_per_s,p50_ns,p95_ns,"
            "p99_ns,p999_ns,max_ns,client_cpu_s,server_cpu_s,verified,client_build,server_build,profile")
 SCENARIOS = ("ping-pong", "pipeline", "batch", "pipeline-batch", "snapshot", "payload", "connect", "load")
@@ -83,7 +85,7 @@ class Bench(unittest.TestCase):
         self.tmp = pathlib.Path(dir.name)
 
     def start(self, *args):
-        p = subprocess.Popen([str(peer.BIN / "viaduct"), "bench", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        p = subprocess.Popen(host.command(peer.BIN / "viaduct", "bench", *args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True, env=peer.environment(TMPDIR=str(self.tmp), VIADUCT_MODULES=str(peer.MODULES)),
                              start_new_session=True)
         self.addCleanup(self.end, p)
@@ -129,12 +131,12 @@ class Bench(unittest.TestCase):
         self.assertAlmostEqual(float(row["ops_per_s"]) * float(row["seconds"]) / ops, 1, places=2)
         many = row["scenario"] in ("batch", "pipeline-batch")
         self.assertEqual(int(row["verified"]), int(row["units"]) if many else ops)
-        profile = {"memcpy": "0x0", "uds>ring": "0x10000", "uds>posixshm": "0x2"}
+        profile = {"memcpy": "0x0", "uds>ring": "0x10000", "uds>posixshm": "0x2", "pipe>winshm": "0x2"}
         self.assertEqual(row["profile"], profile.get(row["transport"], "0x1"))
         self.assertRegex(row["client_build"], r"^(gcc|clang)-\d+\.\d+\.\d+ (modules|builtin)$")
 
     def test_every_scenario(self):
-        for transport in ("uds", "loop"):
+        for transport in (BASE, "loop"):
             rows = self.rows(transport, "--seconds", "0.1", "--warmup", "0", "--bytes", "100001", "--items", "7", *ALL)
             names = [r["scenario"] for r in rows]
             self.assertEqual([n for n in names if n != "memcpy"], list(SCENARIOS))
@@ -146,10 +148,10 @@ class Bench(unittest.TestCase):
 
     def test_limits_of_sizes(self):
         for args in (["--bytes", "64", "--bytes", "16M"], ):
-            for row in self.rows("uds", "--seconds", "0.02", "--scenario", "payload", *args):
+            for row in self.rows(BASE, "--seconds", "0.02", "--scenario", "payload", *args):
                 self.check(row)
         for items in ("1", "1000", "2..1000"):
-            for row in self.rows("uds", "--seconds", "0.02", "--items", items, "--depth", "64", "--scenario", "batch",
+            for row in self.rows(BASE, "--seconds", "0.02", "--items", items, "--depth", "64", "--scenario", "batch",
                                  "--scenario", "pipeline-batch"):
                 self.check(row)
                 low, high = (items.split("..") * 2)[:2]
@@ -157,22 +159,22 @@ class Bench(unittest.TestCase):
 
     def test_upgrades_by_their_own_names(self):
         """Those that are installed here; each stands on the best baseline."""
-        names = [name for name in ("ring", "posixshm") if (peer.MODULES / (name + ".so")).exists()]
+        names = [name for name in ("ring", "posixshm", "winshm") if (peer.MODULES / (name + host.MODULE)).exists()]
         for row in self.rows(*names, "--seconds", "0.05", "--scenario", "ping-pong", "--scenario", "pipeline-batch",
                              "--scenario", "payload") if names else ():
             self.check(row)
-            self.assertIn(row["transport"], ["memcpy"] + ["uds>" + name for name in names])
+            self.assertIn(row["transport"], ["memcpy"] + [f"{BASE}>{name}" for name in names])
 
     def test_schedule(self):
         """So many operations as were due, or fewer on a slow machine, but never more."""
-        for row in self.rows("uds", "--seconds", "0.2", "--rate", "1000", "--scenario", "ping-pong", "--scenario", "pipeline"):
+        for row in self.rows(BASE, "--seconds", "0.2", "--rate", "1000", "--scenario", "ping-pong", "--scenario", "pipeline"):
             self.check(row)
             self.assertEqual(row["rate"], "1000")
             self.assertLessEqual(int(row["ops"]), 200)
             self.assertGreaterEqual(float(row["seconds"]), 0.2)
 
     def test_json_is_the_same(self):
-        rows = json.loads(self.good("--json", "uds", "--seconds", "0.05", "--scenario", "ping-pong", "--scenario", "batch"))
+        rows = json.loads(self.good("--json", BASE, "--seconds", "0.05", "--scenario", "ping-pong", "--scenario", "batch"))
         self.assertEqual([r["scenario"] for r in rows], ["ping-pong", "batch"])
         for row in rows:
             self.assertIn(row["timed_every"], (1, 64))
@@ -180,33 +182,33 @@ class Bench(unittest.TestCase):
             self.assertEqual(row["profile"], 1)
 
     def test_for_people(self):
-        out = self.good("uds", "--seconds", "0.05")
-        for words in ("ping-pong over uds", "pipeline over uds, depth 16", "batch over uds, 2..1000 items", "p99.9 ",
+        out = self.good(BASE, "--seconds", "0.05")
+        for words in (f"ping-pong over {BASE}", f"pipeline over {BASE}, depth 16", f"batch over {BASE}, 2..1000 items", "p99.9 ",
                       "answers verified", "\nmeasured "):
             self.assertIn(words, out)
 
     def test_policies(self):
         for policy in ("latency", "frugal"):
-            for row in self.rows("uds", "--seconds", "0.05", "--policy", policy, "--scenario", "ping-pong"):
+            for row in self.rows(BASE, "--seconds", "0.05", "--policy", policy, "--scenario", "ping-pong"):
                 self.check(row)
                 self.assertEqual(row["policy"], policy)
 
     def test_processors(self):
         if len(os.sched_getaffinity(0)) > 1:
-            for transport in ("uds", "loop"):
+            for transport in (BASE, "loop"):
                 for row in self.rows(transport, "--seconds", "0.05", "--pin", "--scenario", "ping-pong"):
                     self.check(row)
-        for row in self.rows("uds", "--seconds", "0.05", "--one-cpu", "--scenario", "pipeline"):
+        for row in self.rows(BASE, "--seconds", "0.05", "--one-cpu", "--scenario", "pipeline"):
             self.check(row)
 
     def test_another_program_serves(self):
-        row, = self.rows("uds", "--seconds", "0.05", "--scenario", "ping-pong", "--server-program", str(peer.BIN / "viaduct"),
+        row, = self.rows(BASE, "--seconds", "0.05", "--scenario", "ping-pong", "--server-program", str(peer.BIN / "viaduct"),
                          "--server-module-path", str(peer.MODULES))
         self.check(row)
         self.assertEqual(row["server_build"], row["client_build"])
-        out, err = self.finish(self.start("uds", "--server-program", "/nowhere/viaduct"), 1)
+        out, err = self.finish(self.start(BASE, "--server-program", "/nowhere/viaduct"), 1)
         self.assertIn("/nowhere/viaduct: No such file", err)
-        out, err = self.finish(self.start("uds", "--server-program", "/bin/true"), 1)
+        out, err = self.finish(self.start(BASE, "--server-program", "/bin/true"), 1)
         self.assertIn("the server process ended with status 0", err)
 
     def fake(self, answer, *args):
@@ -219,27 +221,30 @@ class Bench(unittest.TestCase):
         self.assertEqual(err.count("\n"), 1, err)
         return err
 
+    @host.posix_only("sockets")
     def test_a_wrong_answer_is_no_result(self):
         wrong = "good[:32] + struct.pack('=Q', value + 1)"
         for scenario in ("ping-pong", "pipeline"):
-            self.assertRegex(self.fake(wrong, "uds", "--scenario", scenario),
-                             rf"{scenario} over uds: the counter chain is broken: expected \d+, found \d+")
+            self.assertRegex(self.fake(wrong, BASE, "--scenario", scenario),
+                             rf"{scenario} over {BASE}: the counter chain is broken: expected \d+, found \d+")
             short = "peer.header(peer.RESPONSE, 1, 7, id=id) + bytes(7)"
-            self.assertIn("the counter chain is broken", self.fake(short, "uds", "--scenario", scenario))
+            self.assertIn("the counter chain is broken", self.fake(short, BASE, "--scenario", scenario))
             failed = "peer.header(peer.RESPONSE, 1, 0, id=id, status=6)"
-            self.assertIn("INTERNAL_ERROR", self.fake(failed, "uds", "--scenario", scenario))
+            self.assertIn("INTERNAL_ERROR", self.fake(failed, BASE, "--scenario", scenario))
 
+    @host.posix_only("sockets")
     def test_another_profile_is_no_result(self):
         self.assertIn("profile: expected one of 0x10000, the handshake chose 0x1", self.fake("good", "uds>ring"))
 
+    @host.posix_only("linux")
     def test_profiles_of_both_sides(self):
         for args, profile in ((["uds>posixshm", "--profiles", "0x2"], "0x2"), (["uds>posixshm", "--profiles", "0x3"], "0x2"),
-                              (["uds>posixshm", "--profiles", "0x6"], "0x4"), (["uds>posixshm", "--profiles", "posixshm"], "0x2"), (["uds", "--profiles", "uds"], "0x1")):
+                              (["uds>posixshm", "--profiles", "0x6"], "0x4"), (["uds>posixshm", "--profiles", "posixshm"], "0x2"), ([BASE, "--profiles", BASE], "0x1")):
             row, = self.rows(*args, "--seconds", "0.05", "--scenario", "ping-pong")
             self.assertEqual(row["profile"], profile)
-        out, err = self.finish(self.start("uds", "--profiles", "0x10000,uds"), 1)
+        out, err = self.finish(self.start(BASE, "--profiles", "0x10000,uds"), 1)
         self.assertIn("profile: expected one of 0x1, the handshake chose 0x10000", err)
-        for args in (["uds", "--profiles", "ring"], ["uds>ring", "--profiles", "0x2"], ["uds", "--profiles", "nosuch"]):
+        for args in ([BASE, "--profiles", "ring"], ["uds>ring", "--profiles", "0x2"], [BASE, "--profiles", "nosuch"]):
             out, err = self.finish(self.start(*args), 2)
             self.assertIn("--profiles: ", err)
 
@@ -249,7 +254,7 @@ class Bench(unittest.TestCase):
                            (["--bytes", "17M"], "64..16777216"), (["--seconds", "x"], "--seconds"), (["--policy", "x"], "latency"),
                            (["--pin", "--one-cpu"], "--pin and --one-cpu"), (["--csv", "--json"], "--csv and --json"),
                            (["--scenario", "load", "--rate", "5"], "load has no rate"),
-                           (["--server-module-path", "/x"], "--server-program"), (["uds>"], "found ''")):
+                           (["--server-module-path", "/x"], "--server-program"), ([BASE + ">"], "found ''")):
             out, err = self.finish(self.start(*args), 2)
             self.assertIn(says, err, args)
             self.assertEqual((out, err.count("\n")), ("", 1), (args, err))
@@ -272,15 +277,15 @@ class Bench(unittest.TestCase):
 
     def test_the_server_is_killed(self):
         for scenario in ("ping-pong", "pipeline-batch"):
-            p, server = self.running("uds", "--scenario", scenario)
+            p, server = self.running(BASE, "--scenario", scenario)
             os.kill(server[0], signal.SIGKILL)
             out, err = self.finish(p, 1)
-            self.assertIn(f"{scenario} over uds: ", err)
+            self.assertIn(f"{scenario} over {BASE}: ", err)
             self.assertIn("the server process was ended by signal 9", err)
             self.assertEqual((out, err.count("\n")), ("", 1))
 
     def test_a_signal_ends_it(self):
-        for transport in ("uds", "loop"):
+        for transport in (BASE, "loop"):
             for number in (signal.SIGINT, signal.SIGTERM):
                 p, _ = self.running(transport)
                 p.send_signal(number)
@@ -289,13 +294,13 @@ class Bench(unittest.TestCase):
                 self.assertEqual((out, err.count("\n")), ("", 1))
 
     def test_the_console_stops_all_of_it(self):
-        p, _ = self.running("uds")
+        p, _ = self.running(BASE)
         os.killpg(p.pid, signal.SIGINT)
         out, err = self.finish(p, 1)
         self.assertEqual(err, "viaduct: bench: interrupted\n")
 
     def test_the_server_does_not_outlive_its_client(self):
-        p, _ = self.running("uds")
+        p, _ = self.running(BASE)
         p.kill()
         p.wait()
         peer.wait_until(lambda: session_of(p.pid) == {}, "the server to end")

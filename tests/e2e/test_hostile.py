@@ -15,11 +15,13 @@ import time
 import unittest
 
 import peer
+from peer import host
 from peer import Daemon, Peer
 
 CONFIG = "[service string-reverse]\nmax_request = 65536\nmax_response = 65536\n"
 
 
+@host.posix_only("sockets")
 class AgainstTheServer(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -221,6 +223,7 @@ class FakeServer:
         return status, out + err, time.monotonic() - begin
 
 
+@host.posix_only("sockets")
 class AgainstTheClient(unittest.TestCase):
     def check(self, script, says, status=None, *args):
         with FakeServer(script) as s:
@@ -308,6 +311,7 @@ class AgainstTheClient(unittest.TestCase):
             self.assertIn("increment.sock", err)
 
 
+@host.posix_only("sockets")
 class DeathOfTheServer(unittest.TestCase):
     def test_kill_during_a_call(self):
         """The client learns of the death at once, the next server starts, nothing is left."""

@@ -5,6 +5,7 @@ import struct
 import unittest
 
 import peer
+from peer import host
 from peer import Daemon, Peer, vector
 
 TOKEN = 0xDEADBEEFCAFEBABE
@@ -19,6 +20,7 @@ max_response = 65536
 """
 
 
+@host.posix_only("sockets")
 class Interop(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -93,6 +95,7 @@ class Interop(unittest.TestCase):
             self.assertEqual(p.recv(), want)
 
 
+@host.posix_only("sockets")
 class Chunks(unittest.TestCase):
     def test_both_ways(self):
         text = bytes(33 + i % 90 for i in range(700))

@@ -8,7 +8,11 @@ import tempfile
 import unittest
 
 import peer
+from peer import host
 from peer import Daemon
+
+
+GONE = "error 2" if host.WINDOWS else "No such file"
 
 
 class Modules(unittest.TestCase):
@@ -44,8 +48,8 @@ class Modules(unittest.TestCase):
 
     REASONS = {
         "removed": "provides",
-        "world-writable": "writable by others",
-        "garbage": "ELF",
+        "world-writable": "may write" if host.WINDOWS else "writable by others",
+        "garbage": "PE" if host.WINDOWS else "ELF",
         "truncated": "section",
         "other ABI": "ABI",
     }
@@ -53,34 +57,34 @@ class Modules(unittest.TestCase):
     def test_service_module_of_a_server(self):
         for how, reason in self.REASONS.items():
             with self.subTest(how), Daemon(env=self.env) as d:
-                self.spoil("service-increment.so", how)
+                self.spoil("service-increment" + host.MODULE, how)
                 status, out, err = d.call("--explain", "increment", "41", env=self.env)
-                self.restore("service-increment.so")
+                self.restore("service-increment" + host.MODULE)
                 self.assertNotEqual(status, 0)
                 self.assertIn("INTERNAL_ERROR", err)
                 self.assertIn(reason, err)
-                self.assertIn("No such file" if how == "removed" else reason, d.log())
+                self.assertIn(GONE if how == "removed" else reason, d.log())
                 d.works()
 
     def test_transport_module_of_a_client(self):
         with Daemon() as d:
             for how, reason in self.REASONS.items():
                 with self.subTest(how):
-                    self.spoil("uds.so", how)
+                    self.spoil(host.BASELINE + host.MODULE, how)
                     status, out, err = d.call("--explain", "increment", "41", env=self.env)
                     self.assertNotEqual(status, 0)
                     self.assertIn(reason, err)
                     if how != "removed":
-                        self.assertIn("uds.so", err)
-                    self.restore("uds.so")
+                        self.assertIn(host.BASELINE + host.MODULE, err)
+                    self.restore(host.BASELINE + host.MODULE)
 
     def test_why_lists_every_refused_file(self):
-        for name, how in (("uds.so", "world-writable"), ("loop.so", "garbage"), ("fault.so", "other ABI")):
+        for name, how in ((host.BASELINE + host.MODULE, "world-writable"), ("loop" + host.MODULE, "garbage"), ("fault" + host.MODULE, "other ABI")):
             self.spoil(name, how)
-        (self.modules / "notes.so").write_text("")
+        (self.modules / "notes" + host.MODULE).write_text("")
         status, out, err = peer.run("viaduct", "modules", "--why", env=self.env)
         self.assertEqual(status, 0, err)
-        for name, reason in (("uds.so", "0777"), ("loop.so", "ELF"), ("fault.so", "ABI"), ("notes.so", "")):
+        for name, reason in ((host.BASELINE + host.MODULE, host.WRITABLE if host.WINDOWS else "0777"), ("loop" + host.MODULE, self.REASONS["garbage"]), ("fault" + host.MODULE, "ABI"), ("notes" + host.MODULE, "")):
             line = next(line for line in out.splitlines() if name in line)
             self.assertIn("refused", line)
             self.assertIn(reason, line)
@@ -89,11 +93,11 @@ class Modules(unittest.TestCase):
         """Whatever happens to the file, what was loaded goes on."""
         with Daemon(env=self.env) as d:
             d.works()
-            for name in ("uds.so", "service-increment.so", "codec-increment.so"):
+            for name in (host.BASELINE + host.MODULE, "service-increment" + host.MODULE, "codec-increment" + host.MODULE):
                 with open(self.modules / name, "r+b") as f:
                     f.truncate(100)
             d.works()
-            for name in ("uds.so", "service-increment.so", "codec-increment.so"):
+            for name in (host.BASELINE + host.MODULE, "service-increment" + host.MODULE, "codec-increment" + host.MODULE):
                 (self.modules / name).write_bytes(b"\0" * 65536)
             d.works()
 
@@ -105,11 +109,12 @@ class Modules(unittest.TestCase):
             self.assertNotIn("service.string-reverse", d.log())
             self.assertNotIn("service.cgroups", d.log())
 
+    @host.posix_only("modes")
     @unittest.skipUnless(os.geteuid() == 0, "needs root to make a file of another user")
     def test_foreign_owner(self):
-        os.chown(self.modules / "uds.so", 12345, 12345)
+        os.chown(self.modules / host.BASELINE + host.MODULE, 12345, 12345)
         status, out, err = peer.run("viaduct", "modules", "--why", env=self.env)
-        line = next(line for line in out.splitlines() if "uds.so" in line)
+        line = next(line for line in out.splitlines() if host.BASELINE + host.MODULE in line)
         self.assertIn("12345", line)
 
 

@@ -10,12 +10,14 @@ import tempfile
 import unittest
 
 import peer
+from peer import host
 from peer import Daemon
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CC = os.environ.get("VIADUCT_CC", "cc")
 
 
+@host.posix_only("shell")
 class Readme(unittest.TestCase):
     def setUp(self):
         dir = tempfile.TemporaryDirectory()

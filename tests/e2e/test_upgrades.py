@@ -17,6 +17,7 @@ import threading
 import unittest
 
 import peer
+from peer import host
 from peer import Daemon, Peer
 
 RING, FUTEX, HYBRID, BASELINE = 0x10000, 0x4, 0x2, 0x1
@@ -82,6 +83,7 @@ def limit(what, value):
     return lambda: resource.setrlimit(what, (value, value))
 
 
+@host.posix_only("linux")
 @unittest.skipUnless(CALLS, "system call numbers of this machine are not known")
 class Refused(Fallback):
     def test_everything_works(self):
@@ -134,6 +136,7 @@ class Refused(Fallback):
             self.assertIn("RLIMIT_FSIZE", err)
 
 
+@host.posix_only("linux")
 class Descriptors(Fallback):
     def test_none_left_in_the_server(self):
         def descriptors():
@@ -179,6 +182,7 @@ def can(*command):
     return shutil.which(command[0]) and subprocess.run(command, capture_output=True).returncode == 0
 
 
+@host.posix_only("linux")
 @unittest.skipUnless(can("unshare", "-m", "-p", "-f", "mount", "-t", "tmpfs", "none", "/mnt"), "namespaces are not allowed here")
 class Namespaces(Fallback):
     def test_only_the_socket_is_visible(self):
@@ -222,6 +226,7 @@ class Namespaces(Fallback):
 # -- modules --------------------------------------------------------------------------------------------
 
 
+@host.posix_only("linux")
 class Modules(Fallback):
     def setUp(self):
         dir = tempfile.TemporaryDirectory()
@@ -370,6 +375,7 @@ class NetipcServer(threading.Thread):
             self.error = e
 
 
+@host.posix_only("linux")
 @unittest.skipUnless(CALLS, "system call numbers of this machine are not known")
 class Netipc(unittest.TestCase):
     def check_our_client(self, supported, expect, *args):

@@ -2,7 +2,8 @@
 """command_test.py CLASS... - the programs viaduct and viaductd from outside. Standard library only.
 
 VIADUCT_BUILD names the build directory (bin, lib/viaduct/1), VIADUCT_SOURCE the source directory,
-VIADUCT_FIXTURE the module that fixture_slow.c became. Every program that is started here is ended here; nothing waits without a deadline, and nothing sleeps.
+VIADUCT_FIXTURE the module that fixture_slow.c became, VIADUCT_CONTROL the program fixture_control.c (Windows).
+Every program that is started here is ended here; nothing waits without a deadline, and nothing sleeps.
 """
 import contextlib
 import json
@@ -14,9 +15,14 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+import host
+from host import posix_only
 
 BUILD = os.environ["VIADUCT_BUILD"]
 SOURCE = os.environ["VIADUCT_SOURCE"]
@@ -24,7 +30,8 @@ MODULES = os.path.join(BUILD, "lib", "viaduct", "1")
 VIADUCT = os.path.join(BUILD, "bin", "viaduct")
 VIADUCTD = os.path.join(BUILD, "bin", "viaductd")
 VECTORS = os.path.join(SOURCE, "tests", "vectors")
-DEADLINE = 60
+CONTROL = os.environ.get("VIADUCT_CONTROL", "").removesuffix(".exe")
+DEADLINE = float(os.environ.get("VIADUCT_TEST_DEADLINE", "60"))
 
 
 class Case(unittest.TestCase):
@@ -37,13 +44,14 @@ class Case(unittest.TestCase):
     def env(self, **more):
         env = {k: v for k, v in os.environ.items()
                if not k.startswith(("VIADUCT", "NOTIFY", "JOURNAL", "XDG"))}
-        env["VIADUCT_MODULE_PATH"] = self.modules
-        env["LC_ALL"] = "C"
+        env["VIADUCT_MODULE_PATH"] = host.path(self.modules)
+        env["LC_ALL"] = "C.UTF-8" if host.WINDOWS else "C"  # wine takes arguments for what the locale says
         env.update(more)
         return env
 
     def run_program(self, *argv, stdin=b"", env=None):
-        p = subprocess.run(argv, input=stdin, capture_output=True, timeout=DEADLINE, env=env or self.env())
+        p = subprocess.run(host.command(*argv), input=stdin, capture_output=True, timeout=DEADLINE,
+                           env=env or self.env())
         self.assert_healthy(p.stderr)
         return p.returncode, p.stdout, p.stderr.decode("utf-8", "backslashreplace")
 
@@ -73,7 +81,7 @@ class Case(unittest.TestCase):
         return self.viaduct("call", "--run-dir", self.run_dir, *args, **kw)
 
     def start(self, *argv, env=None, err=subprocess.PIPE):
-        p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
+        p = subprocess.Popen(host.command(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
                              env=env or self.env())
         self.addCleanup(self.end, p)
         return p
@@ -103,7 +111,7 @@ class Case(unittest.TestCase):
         self.lines_until(p.stdout, "serving %s in " % args[-1])
         return p
 
-    def stop(self, p, number=signal.SIGTERM):
+    def stop(self, p, number=host.STOP):
         p.send_signal(number)
         out, err = p.communicate(timeout=DEADLINE)
         self.assert_healthy(err or b"")
@@ -117,11 +125,23 @@ class Case(unittest.TestCase):
         p = self.start(VIADUCTD, "-c", conf, "--run-dir", self.run_dir, *args, env=env)
         return p, self.lines_until(p.stderr, "ready: ")
 
-    def wait_for(self, path, word):
-        """Waits until a file has a line with the word."""
+    def assert_mode(self, path, mode):
+        """Windows has no modes: who may use the run directory says its list, that of its parent."""
+        if not host.WINDOWS:
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), mode)
+
+    def empty(self):
+        """A configuration that says nothing."""
+        conf = os.path.join(self.dir, "empty.conf")
+        open(conf, "w").close()
+        return conf
+
+    def wait_for(self, path, word, at=0):
+        """Waits until a file has a line with the word behind a position."""
         end = time.monotonic() + DEADLINE
         while True:
             with contextlib.suppress(FileNotFoundError), open(path, "rb") as f:
+                f.seek(at)
                 if any(word.encode() in line and line.endswith(b"\n") for line in f):
                     return
             self.assertLess(time.monotonic(), end, "no %r in %s" % (word, path))
@@ -189,9 +209,10 @@ class Usage(Case):
         self.bad(6, "call", "nosuch", says="no codec for this service")
 
     def test_a_file_that_is_missing(self):
-        self.bad(1, "decode", "header", self.dir + "/none", says="No such file")
-        self.bad(1, "decode", "header", self.dir, says="directory")
-        self.bad(2, "-c", self.dir + "/none", program=VIADUCTD, says="No such file")
+        none, directory = ("(error 2)", "(error 5)") if host.WINDOWS else ("No such file", "directory")
+        self.bad(1, "decode", "header", self.dir + "/none", says=none)
+        self.bad(1, "decode", "header", self.dir, says=directory)
+        self.bad(2, "-c", self.dir + "/none", program=VIADUCTD, says=none)
 
     def test_version(self):
         self.assertRegex(self.good("version").decode(), r"^viaduct \d+\.\d+\.\d+ \(module ABI 1\.\d+, wire format 1\)\n$")
@@ -204,12 +225,13 @@ class Usage(Case):
         self.assertNotIn("\x1b", err)
         self.assertIn("\\x1b[2J\\x0a\\u{202e}", err)
 
+    @posix_only("linux")
     def test_output_that_cannot_be_written_is_a_failure(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full")
         for args in (["version"], ["modules"], ["--help"]):
             with open("/dev/full", "wb") as full:
-                p = subprocess.run([VIADUCT] + args, stdout=full, stderr=subprocess.PIPE, timeout=DEADLINE,
+                p = subprocess.run(host.command(VIADUCT, *args), stdout=full, stderr=subprocess.PIPE, timeout=DEADLINE,
                                    env=self.env())
             self.assertEqual(p.returncode, 1, args)
             self.assertIn(b"standard output", p.stderr)
@@ -409,11 +431,12 @@ class Json(Case):
 
 class Modules(Case):
     def files(self):
-        return {os.path.basename(f["path"]): f for f in json.loads(self.good("modules", "--json"))["files"]}
+        files = json.loads(self.good("modules", "--json"))["files"]
+        return {re.split(r"[/\\]", f["path"])[-1]: f for f in files}
 
     def test_everything_is_found_and_nothing_loaded(self):
         files = [f for f in self.files().values() if f["path"] != "(builtin)"]
-        self.assertGreaterEqual(len(files), 8)
+        self.assertGreaterEqual(len(files), 7)
         self.assertEqual({f["state"] for f in files}, {"found"})
         self.assertEqual({f["generation"] for f in files}, {0})
         table = self.good("modules").decode().splitlines()
@@ -422,21 +445,21 @@ class Modules(Case):
 
     def test_refused_files_have_their_reason(self):
         self.own_modules()
-        with open(os.path.join(self.modules, "garbage.so"), "w") as f:
+        with open(os.path.join(self.modules, "garbage" + host.MODULE), "w") as f:
             f.write("no module")
-        os.chmod(os.path.join(self.modules, "uds.so"), 0o777)
+        os.chmod(os.path.join(self.modules, host.BASELINE + host.MODULE), 0o777)
         files = self.files()
-        self.assertEqual(files["garbage.so"]["state"], "refused")
-        self.assertNotEqual(files["garbage.so"]["reason"], "")
-        self.assertEqual(files["uds.so"]["state"], "refused")
-        self.assertIn("writable", files["uds.so"]["reason"])
+        self.assertEqual(files["garbage" + host.MODULE]["state"], "refused")
+        self.assertNotEqual(files["garbage" + host.MODULE]["reason"], "")
+        self.assertEqual(files[host.BASELINE + host.MODULE]["state"], "refused")
+        self.assertIn(host.WRITABLE, files[host.BASELINE + host.MODULE]["reason"])
         text = self.good("modules", "--why").decode()
-        self.assertIn(files["uds.so"]["reason"], text)
-        self.assertIn(files["garbage.so"]["reason"], text)
+        self.assertIn(files[host.BASELINE + host.MODULE]["reason"], text)
+        self.assertIn(files["garbage" + host.MODULE]["reason"], text)
 
     def test_no_modules_at_all(self):
         self.modules = os.path.join(self.dir, "none")
-        self.assertIn("no module files in " + self.modules, self.good("modules").decode())
+        self.assertIn("no module files in " + host.path(self.modules), self.good("modules").decode())
         self.assertEqual(json.loads(self.good("modules", "--json"))["files"], [])
 
     def test_the_path_must_be_absolute(self):
@@ -444,7 +467,7 @@ class Modules(Case):
 
     def test_a_file_name_cannot_touch_the_terminal(self):
         self.own_modules()
-        with open(os.path.join(self.modules, "a\x1b[2J.so"), "w") as f:
+        with open(os.path.join(self.modules, "a\x1b[2J" + host.MODULE), "w") as f:
             f.write("x")
         self.assertNotIn(b"\x1b", self.good("modules", "--why"))
         self.assertNotIn(b"\x1b", self.good("modules", "--json"))
@@ -461,12 +484,15 @@ def has_cgroups():
 needs_cgroups = unittest.skipUnless(has_cgroups(), "no control group file system is mounted here")
 
 
+SERVICES = ["increment", "string-reverse"] + ([] if host.WINDOWS else ["cgroups-snapshot"])
+
+
 # -- calls -----------------------------------------------------------------------------------------------
 
 class Calls(Case):
     def setUp(self):
         super().setUp()
-        self.server = self.serve("increment", "string-reverse", "cgroups-snapshot")
+        self.server = self.serve(*SERVICES)
         self.addCleanup(self.check_end)
 
     def check_end(self):
@@ -498,17 +524,20 @@ class Calls(Case):
         self.assertEqual(json.loads(self.ok("--json", "increment", "9007199254740992")),
                          {"head": {"value": 9007199254740993}})
 
+    @posix_only("linux")
     @needs_cgroups
     def test_json_of_rows(self):
         out = json.loads(self.ok("--json", "cgroups-snapshot"))
         self.assertEqual(set(out), {"head", "rows"})
 
+    @posix_only("linux")
     @needs_cgroups
     def test_the_answer_can_be_encoded_again(self):
         out = self.ok("--json", "cgroups-snapshot")
         raw = self.good("encode", "cgroups-snapshot:response", stdin=out)
         self.assertEqual(json.loads(self.good("decode", "cgroups-snapshot:response", stdin=raw)), json.loads(out))
 
+    @posix_only("linux")
     @needs_cgroups
     def test_rows_are_a_table(self):
         lines = self.ok("cgroups-snapshot").decode().splitlines()
@@ -531,7 +560,7 @@ class Calls(Case):
         self.assertEqual((rc, out), (0, b"2\n"))
         self.assertRegex(err, r"handshake: +OK\n")
         self.assertRegex(err, r"profile selected: +0x1\n")
-        self.assertRegex(err, r"0x1 +org\.viaduct\.uds +selected")
+        self.assertRegex(err, r"0x1 +org\.viaduct\.%s +selected" % host.BASELINE)
 
     def test_explain_shows_the_best_of_what_is_installed(self):
         rc, out, err = self.call("--explain", "increment", "1")
@@ -548,7 +577,7 @@ class Calls(Case):
         """The profile bits that the modules in MODULES offer by themselves, from their own words."""
         found = 0
         for name in os.listdir(self.modules):
-            if name.endswith(".so"):
+            if name.endswith(host.MODULE):
                 with open(os.path.join(self.modules, name), "rb") as f:
                     for note in re.findall(rb"provides=transport ([^\0]*roles=upgrade[^\0]*)", f.read()):
                         requested = re.search(rb"by_request=(0x[0-9a-f]+)", note)
@@ -576,7 +605,7 @@ class Explain(Case):
         super().setUp()
         self.own_modules()
         self.server = self.serve("increment", "string-reverse")
-        self.file = os.path.join(self.modules, "service-increment.so")
+        self.file = os.path.join(self.modules, "service-increment" + host.MODULE)
 
     def explained(self):
         rc, out, err = self.call("--explain", "increment", "1")
@@ -595,7 +624,7 @@ class Explain(Case):
 
     def test_world_writable(self):
         os.chmod(self.file, 0o777)
-        self.assertRegex(self.explained(), r"service-increment\.so: refused.*writable")
+        self.assertRegex(self.explained(), r"service-increment\.(so|dll): refused.*" + host.WRITABLE)
         self.served()
 
     def test_garbage(self):
@@ -603,7 +632,7 @@ class Explain(Case):
             f.write("this is no module\n")
         os.chmod(self.file + ".new", 0o755)
         os.rename(self.file + ".new", self.file)
-        self.assertRegex(self.explained(), r"service-increment\.so: refused: \S")
+        self.assertRegex(self.explained(), r"service-increment\.(so|dll): refused: \S")
         self.served()
 
     def test_another_abi(self):
@@ -614,23 +643,23 @@ class Explain(Case):
             f.write(image.replace(b"viaduct-module\0abi=1\0", b"viaduct-module\0abi=2\0"))
         os.chmod(self.file + ".new", 0o755)
         os.rename(self.file + ".new", self.file)
-        self.assertRegex(self.explained(), r"service-increment\.so: refused.*ABI.*2")
+        self.assertRegex(self.explained(), r"service-increment\.(so|dll): refused.*ABI.*2")
         self.served()
 
     def test_a_transport_that_is_missing_here(self):
-        os.unlink(os.path.join(self.modules, "uds.so"))
+        os.unlink(os.path.join(self.modules, host.BASELINE + host.MODULE))
         rc, out, err = self.call("--explain", "increment", "1")
         self.assertNotEqual(rc, 0)
-        self.assertIn("looked at in " + self.modules, err)
+        self.assertIn("looked at in " + host.path(self.modules), err)
 
 
 # -- serve -----------------------------------------------------------------------------------------------
 
 class Serve(Case):
     def test_stops_in_order(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGINT,) if host.WINDOWS else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             p = self.serve("increment")
-            self.assertEqual(stat.S_IMODE(os.stat(self.run_dir).st_mode), 0o700)
+            self.assert_mode(self.run_dir, 0o700)
             self.assertEqual(self.call("increment", "1")[1], b"2\n")
             rc, out, err = self.stop(p, number)
             self.assertEqual((rc, out, err), (0, b"", ""))
@@ -640,7 +669,7 @@ class Serve(Case):
         os.mkdir(self.run_dir, 0o755)
         self.assertEqual(self.stop(self.serve("increment"))[0], 0)
         self.assertEqual(os.listdir(self.run_dir), [])
-        self.assertEqual(stat.S_IMODE(os.stat(self.run_dir).st_mode), 0o755)
+        self.assert_mode(self.run_dir, 0o755)
 
     def test_two_servers_of_one_service(self):
         p = self.serve("increment")
@@ -662,6 +691,7 @@ class Serve(Case):
         self.assertEqual(self.stop(q)[0], 0)
         self.assertEqual(os.listdir(self.run_dir), [])
 
+    @posix_only("sockets")
     def test_a_silent_server_is_a_timeout(self):
         os.mkdir(self.run_dir, 0o700)
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -673,7 +703,8 @@ class Serve(Case):
     def test_the_default_directory(self):
         env = self.env(XDG_RUNTIME_DIR=self.dir)
         p = self.start(VIADUCT, "serve", "increment", env=env)
-        self.lines_until(p.stdout, "serving increment in %s/viaduct" % self.dir)
+        where = r"C:\ProgramData\viaduct" if host.WINDOWS else self.dir + "/viaduct"
+        self.lines_until(p.stdout, "serving increment in " + where)
         rc, out, err = self.viaduct("call", "increment", "1", env=env)
         self.assertEqual((rc, out, err), (0, b"2\n", ""))
         self.assertEqual(self.stop(p)[0], 0)
@@ -686,8 +717,8 @@ class Slow(Case):
     def setUp(self):
         super().setUp()
         self.own_modules()
-        shutil.copy(os.environ["VIADUCT_FIXTURE"], os.path.join(self.modules, "slow.so"))
-        os.chmod(os.path.join(self.modules, "slow.so"), 0o755)
+        shutil.copy(os.environ["VIADUCT_FIXTURE"], os.path.join(self.modules, "slow" + host.MODULE))
+        os.chmod(os.path.join(self.modules, "slow" + host.MODULE), 0o755)
 
     def call_for_ever(self, p, service="test-slow"):
         """Starts a call that is not answered; returns it when the server has taken it."""
@@ -735,9 +766,9 @@ class Slow(Case):
     def test_a_second_signal_stops_at_once(self):
         p, _ = self.daemon("[daemon]\nworkers = 1\ndrain_timeout = 1h\n")
         call = self.call_for_ever(p)
-        p.send_signal(signal.SIGTERM)
+        p.send_signal(host.STOP)
         self.lines_until(p.stderr, "stopping")
-        rc, out, err = self.stop(p, signal.SIGTERM)
+        rc, out, err = self.stop(p)
         self.assertEqual(rc, 1)
         self.assertIn("told to stop again", err)
         self.assertEqual(call.wait(timeout=DEADLINE), 1)
@@ -784,15 +815,16 @@ class Slow(Case):
 class Daemon(Case):
     def test_serves_everything_by_default(self):
         p, log = self.daemon()
-        for name in ("cgroups-snapshot", "increment", "string-reverse"):
+        for name in SERVICES:
             self.assertIn("serving %s\n" % name, log)
-        self.assertEqual(stat.S_IMODE(os.stat(self.run_dir).st_mode), 0o700)
+        self.assert_mode(self.run_dir, 0o700)
         self.assertEqual(self.call("increment", "41")[:2], (0, b"42\n"))
         rc, out, err = self.stop(p)
         self.assertEqual((rc, out), (0, b""))
         self.assertTrue(err.endswith("viaductd: info: stopped\n"), err)
         self.assertFalse(os.path.exists(self.run_dir))
 
+    @posix_only("signals")
     def test_modules_are_loaded_by_the_first_call(self):
         p, log = self.daemon()
         self.assertNotIn("service.increment", log)
@@ -809,6 +841,7 @@ class Daemon(Case):
     def test_an_interrupt_stops_it(self):
         self.assertEqual(self.stop(self.daemon()[0], signal.SIGINT)[0], 0)
 
+    @posix_only("systemd")
     def test_tells_the_service_manager(self):
         path = os.path.join(self.dir, "notify")
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -822,6 +855,7 @@ class Daemon(Case):
         p.communicate(timeout=DEADLINE)
         self.assertEqual(p.returncode, 0)
 
+    @posix_only("systemd")
     def test_abstract_notify_sockets(self):
         name = "viaduct-test-%d" % os.getpid()
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -832,12 +866,14 @@ class Daemon(Case):
         self.assertEqual(s.recv(100), b"READY=1")
         self.assertEqual(self.stop(p)[0], 0)
 
+    @posix_only("systemd")
     def test_a_notify_socket_nobody_has_is_no_reason_to_die(self):
         p, log = self.daemon(env=self.env(NOTIFY_SOCKET=self.dir + "/none"))
         self.assertEqual(self.call("increment", "1")[0], 0)
         self.assertIn("$NOTIFY_SOCKET", self.stop(p)[2])
         self.assertEqual(p.returncode, 0)
 
+    @posix_only("systemd")
     def test_journal_priorities(self):
         r, w = os.pipe()
         st = os.fstat(w)
@@ -855,6 +891,7 @@ class Daemon(Case):
         for line in text.splitlines():
             self.assertRegex(line, r"^<[3-7]>")
 
+    @posix_only("modes")
     def test_run_directories_that_are_refused(self):
         conf = os.path.join(self.dir, "d.conf")
         open(conf, "w").close()
@@ -885,7 +922,7 @@ class Daemon(Case):
         p, log = self.daemon("[daemon]\nserve = listed\ntoken = 5\nworkers = 1\nrun_dir_mode = 0750\n"
                              "[service increment]\ntoken = 9\n[service string-reverse]\n")
         self.assertNotIn("cgroups", log)
-        self.assertEqual(stat.S_IMODE(os.stat(self.run_dir).st_mode), 0o750)
+        self.assert_mode(self.run_dir, 0o750)
         self.assertEqual(self.call("--token", "9", "increment", "1")[1], b"2\n")
         self.assertEqual(self.call("--token", "5", "increment", "1")[0], 5)
         self.assertEqual(self.call("--token", "5", "string-reverse", "ab")[1], b"ba\n")
@@ -898,8 +935,9 @@ class Daemon(Case):
         self.assertEqual(self.call("increment", "1")[0], 3)
         self.assertEqual(self.stop(p)[0], 0)
 
+    @posix_only("systemd")
     def test_log_levels(self):
-        p = self.start(VIADUCTD, "-c", "/dev/null", "--run-dir", self.run_dir)
+        p = self.start(VIADUCTD, "-c", self.empty(), "--run-dir", self.run_dir)
         self.lines_until(p.stderr, "ready: ")
         self.assertEqual(self.stop(p)[0], 0)
         conf = os.path.join(self.dir, "quiet.conf")
@@ -915,18 +953,81 @@ class Daemon(Case):
         self.assertEqual(self.stop(p), (0, b"", ""))
 
 
+class Service:
+    """viaductd as a service of Windows; what it logs is read from its file."""
+
+    def __init__(self, case, conf):
+        self.case, self.name, self.at = case, "viaduct test %d" % os.getpid(), 0
+        self.log = os.path.join(case.dir, "service.log")
+        rc, out, err = case.run_program(VIADUCTD, "--install-service", "--name", self.name, "-c", conf,
+                                        "--run-dir", case.run_dir, "--log", self.log)
+        case.assertEqual((rc, err), (0, ""))
+        case.addCleanup(self.remove)
+        self.sc("start")
+        self.wait_for_state("RUNNING")
+
+    def sc(self, verb, status=0):
+        p = subprocess.run(host.command("sc", verb, self.name), capture_output=True, timeout=DEADLINE, stdin=subprocess.DEVNULL)
+        self.case.assertEqual(p.returncode, status, (verb, p.stdout))
+        return p.stdout.decode()
+
+    def wait_for_state(self, word):
+        end = time.monotonic() + DEADLINE
+        while word not in (text := self.sc("query")):
+            self.case.assertLess(time.monotonic(), end, "no %s: %s" % (word, text))
+        return text
+
+    def control(self, code):
+        rc, out, err = self.case.run_program(CONTROL, "control", self.name, str(code))
+        self.case.assertEqual((rc, err), (0, ""))
+
+    def lines_until(self, word):
+        self.case.wait_for(self.log, word, self.at)
+        with open(self.log, "rb") as f:
+            f.seek(self.at)
+            text = f.read()
+        self.at += len(text)
+        return text.decode()
+
+    def stop(self):
+        self.sc("stop")
+        state = self.wait_for_state("STOPPED")
+        return int(re.search(r"SERVICE_EXIT_CODE *: (\d+)", state)[1]), b"", self.lines_until("stopped")
+
+    def remove(self):
+        rc, out, err = self.case.run_program(VIADUCTD, "--remove-service", "--name", self.name)
+        self.case.assertEqual((rc, err), (0, ""))
+        self.sc("query", 1060 % 256)  # there is none
+
+
 class Reload(Case):
-    """A new configuration while sessions go on."""
+    """A new configuration while sessions go on. On Windows the daemon is a service here, for that is how it is told."""
 
     def configure(self, text):
         with open(os.path.join(self.dir, "d.conf"), "w") as f:
             f.write(text)
 
-    def reload(self, p, text, word="reloaded: "):
-        """Gives the daemon a new configuration; returns its log up to the line with the word."""
+    def daemon(self, text="", env=None):
+        if not host.WINDOWS:
+            return super().daemon(text, env=env)
         self.configure(text)
+        p = Service(self, os.path.join(self.dir, "d.conf"))
+        return p, p.lines_until("ready: ")
+
+    def hang_up(self, p, word):
+        """Makes the daemon reload; returns its log up to the line with the word."""
+        if host.WINDOWS:
+            p.control(6)  # SERVICE_CONTROL_PARAMCHANGE
+            return p.lines_until(word)
         p.send_signal(signal.SIGHUP)
         return self.lines_until(p.stderr, word)
+
+    def reload(self, p, text, word="reloaded: "):
+        self.configure(text)
+        return self.hang_up(p, word)
+
+    def stop(self, p):
+        return p.stop() if isinstance(p, Service) else super().stop(p)
 
     def number(self, *args):
         return self.call(*args, "increment", "1")[:2]
@@ -961,8 +1062,8 @@ class Reload(Case):
             self.assertRegex(log, says)
             self.assertEqual(self.number("--token", "7"), (0, b"2\n"))
         os.unlink(os.path.join(self.dir, "d.conf"))
-        p.send_signal(signal.SIGHUP)
-        self.assertIn("No such file", self.lines_until(p.stderr, "the old configuration stays"))
+        log = self.hang_up(p, "the old configuration stays")
+        self.assertIn("(error 2)" if host.WINDOWS else "No such file", log)
         self.assertIn("1 untouched", self.reload(p, good))
         self.assertEqual(self.stop(p)[0], 0)
 
@@ -987,6 +1088,7 @@ class Reload(Case):
         self.assertIn("0 changed", log)
         self.assertEqual(self.stop(p)[0], 0)
 
+    @posix_only("linux")
     def test_a_module_is_configured_anew(self):
         p, _ = self.daemon()
         self.assertEqual(self.call("cgroups-snapshot")[0], 0)
@@ -1000,6 +1102,7 @@ class Reload(Case):
         self.assertIn("0 changed", self.reload(p, "[module org.viaduct.service.cgroups]\nmax_cgroups = 20000\n"))
         self.assertEqual(self.stop(p)[0], 0)
 
+    @posix_only("signals")
     def test_the_log_is_opened_anew(self):
         log = os.path.join(self.dir, "log")
         self.configure("")
@@ -1016,6 +1119,7 @@ class Reload(Case):
             self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z viaductd: (info|warning): ")
         self.bad(1, "-c", os.path.join(self.dir, "d.conf"), "--log", self.dir, program=VIADUCTD, says="--log")
 
+    @posix_only("systemd")
     def test_the_service_manager_is_told(self):
         path = os.path.join(self.dir, "notify")
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -1030,6 +1134,102 @@ class Reload(Case):
         self.assertEqual(self.stop(p)[0], 0)
 
 
+@unittest.skipUnless(host.WINDOWS, "services of Windows")
+class WindowsService(Case):
+    """What Reload does not need of a service."""
+
+    def start_service(self, text=""):
+        conf = os.path.join(self.dir, "with blanks.conf")
+        with open(conf, "w") as f:
+            f.write(text)
+        p = Service(self, conf)
+        return p, p.lines_until("ready: ")
+
+    def test_how_it_is_installed(self):
+        p, _ = self.start_service()
+        out = subprocess.run(host.command("reg", "query", r"HKLM\System\CurrentControlSet\Services\\" + p.name),
+                             capture_output=True, timeout=DEADLINE).stdout.decode()
+        program = '"%s.exe"' % host.path(VIADUCTD)
+        self.assertIn(program + ' "--service" "--config" "%s"' % host.path(os.path.join(self.dir, "with blanks.conf")), out)
+        self.assertRegex(out, r"ObjectName +REG_SZ +NT AUTHORITY\\LocalService")
+        self.assertRegex(out, r"Start +REG_DWORD +0x2")
+        self.bad(1, "--install-service", "--name", p.name, program=VIADUCTD, says="is there already")
+
+    def test_it_serves_reports_and_stops(self):
+        p, _ = self.start_service()
+        self.assertEqual(self.call("increment", "41")[:2], (0, b"42\n"))
+        p.control(128)
+        self.assertRegex(p.lines_until("report: "), r"module org\.viaduct\.service\.increment \S+ is loaded")
+        self.assertEqual(p.stop()[0], 0)
+        self.assertEqual(self.call("increment", "41")[0], 3)
+        p.sc("start")
+        p.lines_until("ready: ")
+        self.assertEqual(self.call("increment", "41")[:2], (0, b"42\n"))
+        # remove() stops it
+
+    def test_the_log_is_opened_anew(self):
+        p, text = self.start_service()
+        rc, out, err = self.run_program(CONTROL, "move", p.log, p.log + ".1")
+        self.assertEqual((rc, err), (0, ""))
+        p.at = 0
+        p.control(6)
+        text += p.lines_until("reloaded: ") + p.stop()[2]
+        for line in text.splitlines():
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z viaductd: (info|warning): ")
+
+    def test_it_can_be_started_after_it_was_killed(self):
+        p, _ = self.start_service()
+        for pid in self.processes(p):
+            os.kill(pid, signal.SIGKILL)
+        p.wait_for_state("STOPPED")
+        p.sc("start")
+        p.lines_until("ready: ")
+        self.assertEqual(self.call("increment", "41")[:2], (0, b"42\n"))
+
+    def processes(self, p):
+        found = []
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open("/proc/%s/cmdline" % name, "rb") as f:
+                words = f.read()
+                if b"--service" in words and os.path.basename(p.case.dir).encode() in words:
+                    found.append(int(name))
+        self.assertEqual(len(found), 1)
+        return found
+
+    def test_a_fault_at_the_start_is_in_the_log_and_the_status(self):
+        p, _ = self.start_service()
+        p.stop()
+        with open(os.path.join(self.dir, "with blanks.conf"), "w") as f:
+            f.write("[nonsense\n")
+        p.sc("start")
+        p.wait_for_state("STOPPED")
+        self.assertIn("with blanks.conf:1:10: expected ']'", p.lines_until("expected"))
+        self.assertRegex(p.sc("query"), r"SERVICE_EXIT_CODE *: 2 ")
+
+    def test_what_is_refused(self):
+        self.bad(2, "--service", program=VIADUCTD, says="expected the service control manager as parent")
+        self.bad(2, "--install-service", "-c", self.dir + "/none", program=VIADUCTD, says="(error 2)")
+        self.bad(2, "--install-service", "--remove-service", program=VIADUCTD, says="found several")
+        self.bad(2, "--name", "x", program=VIADUCTD, says="belongs to --install-service")
+        self.bad(1, "--remove-service", "--name", "nosuch", program=VIADUCTD, says="there is no service nosuch")
+
+
+@unittest.skipUnless(host.WINDOWS, "what is not built for Windows")
+class Elsewhere(Case):
+    """Services and modules of other systems are known by name."""
+
+    def test_a_service(self):
+        says = "it is not built for Windows: it needs Linux"
+        self.bad(6, "serve", "--run-dir", self.run_dir, "cgroups-snapshot", says="cgroups-snapshot: " + says)
+        self.bad(3, "call", "--run-dir", self.run_dir, "cgroups-snapshot", says="nobody serves it: " + says)
+        conf = self.empty()
+        for text, what in (("[service cgroups-snapshot]\n", "[service cgroups-snapshot]"),
+                           ("[module org.viaduct.service.cgroups]\n", "[module org.viaduct.service.cgroups]")):
+            with open(conf, "w") as f:
+                f.write(text)
+            self.bad(6, "--check", "-c", conf, program=VIADUCTD, says="empty.conf:1: %s: %s" % (what, says))
+
+
 class Configuration(Case):
     def check(self, text, *args):
         conf = os.path.join(self.dir, "d.conf")
@@ -1038,12 +1238,12 @@ class Configuration(Case):
         return self.run_program(VIADUCTD, "--check", "-c", conf, *args)
 
     def test_valid(self):
-        rc, out, err = self.check("[service increment]\n[module org.viaduct.uds]\n")
+        rc, out, err = self.check("[service increment]\n[module org.viaduct.%s]\n" % host.BASELINE)
         self.assertEqual((rc, err), (0, ""))
-        self.assertIn(b"the configuration is valid: 1 files read, 3 services", out)
+        self.assertIn(b"the configuration is valid: 1 files read, %d services" % len(SERVICES), out)
 
     def test_faults_have_file_line_and_nearest_name(self):
-        conf = os.path.join(self.dir, "d.conf")
+        conf = host.path(os.path.join(self.dir, "d.conf"))
         for text, says in (("[daemon]\n\nworker = 1\n", conf + ':3: unknown key "worker" in [daemon]; did you mean "workers"?'),
                            ("[servise x]\n", conf + ":1: unknown section [servise]; did you mean [service]?"),
                            ("[daemon]\nworkers = many\n", conf + ':2: workers: expected a number of 1..64, found "many"'),
@@ -1063,14 +1263,14 @@ class Configuration(Case):
                 f.write(text)
         rc, out, err = self.check("")
         self.assertEqual((rc, err), (0, ""))
-        self.assertIn(b"3 files read, 3 services", out)
+        self.assertIn(b"3 files read, %d services" % len(SERVICES), out)
         os.rename(os.path.join(drop, "20-b.conf"), os.path.join(drop, "05-b.conf"))
         self.assertIn(b"3 files read, 0 services", self.check("")[1])
         with open(os.path.join(drop, "99-z.conf"), "w") as f:
             f.write("[daemon]\nx = 1\n")
         rc, out, err = self.check("")
         self.assertEqual(rc, 2)
-        self.assertIn("/d.conf.d/99-z.conf:2: unknown key", err)
+        self.assertRegex(err, r"d\.conf\.d[/\\]99-z\.conf:2: unknown key")
 
     def test_names_that_no_module_has(self):
         rc, out, err = self.check("\n[service nosuch]\n[module org.nosuch]\n")
@@ -1080,18 +1280,19 @@ class Configuration(Case):
 
     def test_a_refused_module_is_named_with_its_reason(self):
         self.own_modules()
-        os.chmod(os.path.join(self.modules, "service-increment.so"), 0o777)
+        os.chmod(os.path.join(self.modules, "service-increment" + host.MODULE), 0o777)
         rc, out, err = self.check("[service increment]\n")
         self.assertEqual(rc, 6)
-        self.assertRegex(err, r"service-increment\.so.*writable")
+        self.assertRegex(err, r"service-increment\.(so|dll).*" + host.WRITABLE)
 
     def test_nothing_to_serve(self):
         self.modules = os.path.join(self.dir, "none")
-        rc, out, err = self.run_program(VIADUCTD, "-c", "/dev/null", "--run-dir", self.run_dir)
+        rc, out, err = self.run_program(VIADUCTD, "-c", self.empty(), "--run-dir", self.run_dir)
         self.assertEqual(rc, 6)
         self.assertIn("nothing to serve", err)
         self.assertFalse(os.path.exists(self.run_dir))
 
+    @posix_only("linux")
     def test_a_key_that_the_module_refuses_is_named_in_the_log(self):
         p, _ = self.daemon("[module org.viaduct.service.cgroups]\nno_such_key = 1\n")
         rc, out, err = self.call("cgroups-snapshot")
@@ -1101,6 +1302,7 @@ class Configuration(Case):
         self.assertEqual(rc, 0)
         self.assertRegex(err, r"error: .*no_such_key")
 
+    @posix_only("linux")
     @needs_cgroups
     def test_the_configuration_reaches_the_module(self):
         p, _ = self.daemon("[module org.viaduct.service.cgroups]\nmax_cgroups = 20000\n")
@@ -1108,12 +1310,13 @@ class Configuration(Case):
         self.assertEqual(self.stop(p)[0], 0)
 
 
+@posix_only("shell")
 class Demo(Case):
     @needs_cgroups
     def test_it_ends_well(self):
-        rc, out, err = self.run_program("sh", os.path.join(SOURCE, "scripts", "demo.sh"), BUILD,
-                                        env=self.env(TMPDIR=self.dir))
-        self.assertEqual(rc, 0, out.decode() + err)
+        p = subprocess.run(["sh", os.path.join(SOURCE, "scripts", "demo.sh"), BUILD], capture_output=True,
+                           timeout=DEADLINE, env=self.env(TMPDIR=self.dir))
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
         self.assertEqual(os.listdir(self.dir), [])
 
 

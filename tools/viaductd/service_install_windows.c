@@ -157,7 +157,7 @@ static int put_path(buf *line, const char *option, const char *path)
 
 static int command_line(const service_options *o, wchar_t *out, int cap)
 {
-	char program[SYS_PATH], why[SYS_WHY];
+	char program[SYS_PATH], why[SYS_WHY], log[SYS_PATH];
 	buf line = {0};
 	int status;
 
@@ -171,7 +171,7 @@ static int command_line(const service_options *o, wchar_t *out, int cap)
 		sys_put_argument(&line, o->run_dir);
 	}
 	if (status == CLI_OK)
-		status = put_path(&line, "--log", o->log);
+		status = put_path(&line, "--log", o->log != NULL ? o->log : service_log(log));
 	if (status == CLI_OK && (line.failed || !wide(buf_string(&line), out, cap)))
 		status = cli_fail(CLI_USAGE, "the service's command line is too long");
 	buf_free(&line);
