@@ -5,7 +5,7 @@ if(VIADUCT_INSTRUMENTED OR CMAKE_CROSSCOMPILING OR NOT CMAKE_HOST_UNIX) # script
 endif()
 find_program(VIADUCT_PYTHON python3)
 if(VIADUCT_PYTHON)
-	foreach(_rule self-test names includes lanes sizes system spdx sleeps)
+	foreach(_rule self-test names includes lanes sizes system spdx sleeps gnu)
 		add_test(NAME lint.${_rule} COMMAND ${VIADUCT_PYTHON} ${PROJECT_SOURCE_DIR}/scripts/lint/rules.py
 			${_rule} --compiler ${CMAKE_C_COMPILER})
 		set_tests_properties(lint.${_rule} PROPERTIES LABELS lint)

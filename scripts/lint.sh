@@ -24,12 +24,18 @@ cpp_check() {
 		--suppress=missingIncludeSystem --suppress=uninitvar --error-exitcode=1 --quiet -j 2
 }
 
+microsoft() {
+	cmake --preset mingw >build/msvc.log 2>&1 || { cat build/msvc.log; return 1; }
+	scripts/lint/msvc.py build/mingw
+}
+
 mkdir -p build
 check format scripts/format.sh --dry-run
 check rules python3 scripts/lint/rules.py all
 check headers-gcc scripts/lint/headers.sh gcc g++
 check headers-clang scripts/lint/headers.sh clang clang++
 check headers-mingw scripts/lint/headers.sh x86_64-w64-mingw32-gcc-win32 x86_64-w64-mingw32-g++-win32
+check microsoft microsoft
 check clang-tidy tidy
 check cppcheck cpp_check
 if [ -n "$failed" ]; then

@@ -1,10 +1,14 @@
 /* tests/vec.c - reader of the golden vectors, see vec.h. */
 #include "vec.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(_WIN32)
+#include <io.h>
+#else
+#include <dirent.h>
+#endif
 
 #if !defined(VIA_TEST_VECTORS)
 #error "VIA_TEST_VECTORS must be the path of tests/vectors"
@@ -62,60 +66,94 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+struct names {
+	char **name;
+	size_t n;
+};
+
 /* Takes the name when it ends in .hex, cut there. -1: out of memory. */
-static int keep_name(char ***names, size_t *n, const char *file)
+static int keep_name(struct names *names, const char *file)
 {
 	size_t len = strlen(file);
 	char **more, *copy;
 
 	if (len <= 4 || strcmp(file + len - 4, ".hex") != 0)
 		return 0;
-	more = realloc(*names, (*n + 1) * sizeof *more);
+	more = realloc(names->name, (names->n + 1) * sizeof *more);
 	if (more == NULL)
 		return -1;
-	*names = more;
+	names->name = more;
 	copy = malloc(len - 3);
 	if (copy == NULL)
 		return -1;
 	memcpy(copy, file, len - 4);
 	copy[len - 4] = '\0';
-	more[(*n)++] = copy;
+	more[names->n++] = copy;
 	return 0;
 }
 
-int vec_list(const char *folder, int (*fn)(void *arg, const char *name), void *arg)
+/* Keeps the vectors of a directory; NULL, or what went wrong. */
+#if defined(_WIN32)
+static const char *keep_names(const char *directory, struct names *names)
 {
-	char full[1024], **names = NULL;
-	struct dirent *entry;
-	size_t n = 0, i;
-	int calls = 0, stop = 0;
-	DIR *dir;
+	const char *wrong = NULL;
+	struct _finddata_t entry;
+	char pattern[1024 + 2];
+	intptr_t find;
 
-	snprintf(full, sizeof full, "%s/%s", VIA_TEST_VECTORS, folder);
-	dir = opendir(full);
-	if (dir == NULL) {
-		snprintf(error, sizeof error, "cannot list %.400s", full);
-		return -1;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		if (keep_name(&names, &n, entry->d_name) != 0) {
-			snprintf(error, sizeof error, "out of memory for the names in %.400s",
-				 full);
-			calls = -1;
-			break;
-		}
+	snprintf(pattern, sizeof pattern, "%s/*", directory);
+	find = _findfirst(pattern, &entry);
+	if (find == -1)
+		return "cannot list";
+	do {
+		if (keep_name(names, entry.name) != 0)
+			wrong = "out of memory for the names in";
+	} while (wrong == NULL && _findnext(find, &entry) == 0);
+	_findclose(find);
+	return wrong;
+}
+#else
+static const char *keep_names(const char *directory, struct names *names)
+{
+	DIR *dir = opendir(directory);
+	const char *wrong = NULL;
+	struct dirent *entry;
+
+	if (dir == NULL)
+		return "cannot list";
+	while (wrong == NULL && (entry = readdir(dir)) != NULL) {
+		if (keep_name(names, entry->d_name) != 0)
+			wrong = "out of memory for the names in";
 	}
 	closedir(dir);
-	if (calls == 0 && n > 0)
-		qsort(names, n, sizeof *names, compare_names);
-	for (i = 0; i < n; i++) {
+	return wrong;
+}
+#endif
+
+int vec_list(const char *folder, int (*fn)(void *arg, const char *name), void *arg)
+{
+	struct names names = {0};
+	int calls = 0, stop = 0;
+	const char *wrong;
+	char full[1024];
+	size_t i;
+
+	snprintf(full, sizeof full, "%s/%s", VIA_TEST_VECTORS, folder);
+	wrong = keep_names(full, &names);
+	if (wrong != NULL) {
+		snprintf(error, sizeof error, "%s %.400s", wrong, full);
+		calls = -1;
+	}
+	if (names.n > 0)
+		qsort(names.name, names.n, sizeof *names.name, compare_names);
+	for (i = 0; i < names.n; i++) {
 		if (calls >= 0 && !stop) {
-			stop = fn(arg, names[i]);
+			stop = fn(arg, names.name[i]);
 			calls++;
 		}
-		free(names[i]);
+		free(names.name[i]);
 	}
-	free(names);
+	free(names.name);
 	return calls;
 }
 

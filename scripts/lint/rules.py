@@ -8,6 +8,7 @@ sizes      files have at most 600 lines, functions at most 60
 system     core/ includes system headers only below core/os/
 spdx       headers say their licence on line 1
 sleeps     tests wait for a condition, they do not sleep
+gnu        what only GNU compilers take is said in the few places that have a branch for the others
 self-test  every rule finds what it is there to find
 """
 import argparse
@@ -22,6 +23,10 @@ SOURCES = ("core", "transports", "codecs", "services", "tools", "tests", "fuzz",
 MODULES = ("transports", "codecs", "services")
 MAX_FILE, MAX_FUNCTION = 600, 60
 ABI_HEADERS = ("host", "transport", "codec", "service", "module")
+# Headers with a branch for each compiler, and what is built where every compiler is GNU's or clang.
+GNU_PLACES = ("include/viaduct/abi.h", "include/viaduct/module.h", "include/viaduct/app/base.h", "core/os/os.h",
+              "tools/lib/hist.h", "tests/shim/criterion/criterion.h", "core/os/posix", "bench", "fuzz",
+              "tests/os/words.c")
 STANDARD = {
     "assert", "ctype", "errno", "inttypes", "limits", "malloc", "stdalign", "stdarg", "stdatomic", "stdbool",
     "stddef", "stdint", "stdio", "stdlib", "string",
@@ -162,6 +167,28 @@ def rule_sleeps(root, _cc):
     return found
 
 
+def rule_gnu(root, _cc):
+    pattern = re.compile(r"\b(?:__builtin_|__atomic_|__sync_|__attribute__|__extension__|__asm__|__typeof|__auto_type"
+                         r"|__int128|__thread\b|asm\b|typeof\b)\w*|\(\{|\.\.\.\s*[\w']+\s*[\]:]|\?:"
+                         r"|^\s*#\s*(?:include_next|warning|ident)\b|__VA_OPT__|##\s*__VA_ARGS__", re.M)
+    found = []
+    for path in files(root, *SOURCES):
+        name = path.relative_to(root)
+        module = path.relative_to(root).parts[:2]
+        if any(name.is_relative_to(place) for place in GNU_PLACES) or name.stem.endswith("_posix"):
+            continue
+        lists = root.joinpath(*module, "CMakeLists.txt")
+        if module[0] in MODULES and lists.exists() and re.search(r"POSIX_ONLY|LINUX_ONLY", lists.read_text()):
+            continue
+        text = without_comments(path.read_text(encoding="utf-8", errors="replace"))
+        text = re.sub(r'"(?:\\.|[^"\\\n])*"', '""', text)
+        for number, line in enumerate(text.splitlines(), 1):
+            for match in pattern.finditer(line):
+                found.append(f"{where(root, path, number)}: only GNU compilers take `{match.group(0)}`; "
+                             "see GNU_PLACES in rules.py")
+    return found
+
+
 RULES = {name[5:]: rule for name, rule in list(globals().items()) if name.startswith("rule_")}
 
 
@@ -187,6 +214,7 @@ def self_test(cc):
         "system": ("core/a/a.c", "#include <unistd.h>\n"),
         "spdx": ("transports/abc/own.h", "int x;\n"),
         "sleeps": ("tests/t.c", "\tusleep(10);\n"),
+        "gnu": ("core/a/a.c", "int f(int x)\n{\n\treturn __builtin_popcount(x);\n}\n"),
     }
     wrong = [f"no self-test of {name}" for name in RULES if name not in bad]
     for name, (target, text) in bad.items():
