@@ -16,6 +16,7 @@ set(forbidden abort exit _exit _Exit quick_exit at_quick_exit atexit __cxa_atexi
 
 function(lines_of out)
 	execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+	string(REPLACE "\r" "" text "${text}")
 	string(REPLACE ";" "," text "${text}")
 	string(REPLACE "[" "(" text "${text}")
 	string(REPLACE "]" ")" text "${text}")
