@@ -8,10 +8,12 @@ sizes      files have at most 600 lines, functions at most 60
 system     core/ includes system headers only below core/os/
 spdx       headers say their licence on line 1
 sleeps     tests wait for a condition, they do not sleep
+windows    what of tests/ is not run on Windows is in the table of docs/windows.md, and nothing else is
 gnu        what only GNU compilers take is said in the few places that have a branch for the others
 self-test  every rule finds what it is there to find
 """
 import argparse
+import fnmatch
 import pathlib
 import re
 import subprocess
@@ -167,6 +169,91 @@ def rule_sleeps(root, _cc):
     return found
 
 
+# -- what Windows does not run ---------------------------------------------------------------------------------
+
+def holds(words):
+    """Whether an if() of CMake holds in a build for Windows; None where that does not decide it."""
+    text = " ".join(words)
+    return {"WIN32": True, "NOT WIN32": False, 'CMAKE_SYSTEM_NAME STREQUAL "Linux"': False}.get(text)
+
+
+def cmake_commands(text):
+    text = re.sub(r"#[^\n]*", "", text)
+    for match in re.finditer(r"(\w+)\s*\(((?:[^()\"]|\"[^\"]*\"|\([^()]*\))*)\)", text):
+        yield match.group(1), match.group(2).split()
+
+
+def built_on_windows(text):
+    """Names of C files that a list of CMake gives to Windows."""
+    stack, found = [], set()
+    for command, words in cmake_commands(text):
+        if command == "if":
+            stack.append(holds(words))
+        elif command == "else":
+            stack[-1] = None if stack[-1] is None else not stack[-1]
+        elif command == "elseif":
+            stack[-1] = holds(words) if stack[-1] is not True else False
+        elif command == "endif":
+            stack.pop()
+        elif False not in stack and not {"POSIX_ONLY", "LINUX_ONLY"} & set(words):
+            found |= {word for word in words if word.endswith(".c")}
+    return found
+
+
+CASE = re.compile(r"(?:[A-Z]+_TEST|Test|ParameterizedTest)\((?:char \w+\[\w+\], )?(\w+)(?:, (\w+))?[,)]")
+
+
+def cases_not_on_windows(path):
+    """Test cases of a file that the preprocessor takes away on Windows."""
+    stack, found = [], set()
+    for line in lines_of(path):
+        directive = re.match(r"\s*#\s*(if|ifdef|ifndef|elif|else|endif)\b(.*)", line)
+        if directive:
+            word, condition = directive.group(1), directive.group(2)
+            is_windows = "_WIN32" in condition
+            is_other = re.search(r"__linux__|__SANITIZE_\w+", condition) is not None
+            negated = "!" in condition or word == "ifndef"
+            value = negated if is_other and not is_windows else not negated if is_windows else None
+            if word in ("if", "ifdef", "ifndef"):
+                stack.append(value)
+            elif word == "elif":
+                stack[-1] = False if stack[-1] is True else value
+            elif word == "else":
+                stack[-1] = None if stack[-1] is None else not stack[-1]
+            else:
+                stack.pop()
+            continue
+        case = CASE.match(line)
+        if case and False in stack:
+            found.add(f"{case.group(1)}::{case.group(2)}" if case.group(2) else case.group(1))
+    return found
+
+
+def rule_windows(root, _cc):
+    """Files built for other systems only, and cases behind an #if, against the first column of the table."""
+    doc = root / "docs" / "windows.md"
+    text = doc.read_text(encoding="utf-8") if doc.exists() else ""
+    section = text.partition("## What is not run on Windows, and why")[2].partition("\n## ")[0]
+    named = set()
+    for row in re.findall(r"^\| (`[^|]*) \|", section, re.M):
+        named |= set(re.findall(r"`([^`]+)`", row))
+    missing = set()
+    for cmake in sorted((root / "tests").glob("*/CMakeLists.txt")):
+        built = built_on_windows(cmake.read_text(encoding="utf-8"))
+        for path in sorted(cmake.parent.glob("*.c")):
+            if not any(CASE.match(line) for line in lines_of(path)):
+                continue
+            if path.name in built:
+                missing |= cases_not_on_windows(path)
+            else:
+                missing.add(f"{cmake.parent.name}/{path.name}")
+    unnamed = [m for m in missing if not any(fnmatch.fnmatchcase(m, n) for n in named)]
+    stale = [n for n in named if not n.endswith(".py") and not fnmatch.filter(missing, n)]
+    return [f"docs/windows.md: {name} is not run on Windows, and not in the table" for name in sorted(unnamed)] \
+        + [f"docs/windows.md: the table names {name}, which is run on Windows or does not exist"
+           for name in sorted(stale)]
+
+
 def rule_gnu(root, _cc):
     pattern = re.compile(r"\b(?:__builtin_|__atomic_|__sync_|__attribute__|__extension__|__asm__|__typeof|__auto_type"
                          r"|__int128|__thread\b|asm\b|typeof\b)\w*|\(\{|\.\.\.\s*[\w']+\s*[\]:]|\?:"
@@ -204,6 +291,10 @@ def self_test(cc):
         "core/a/a.c": "#include <stdio.h>\n/* abc_x and \"abc\" */\nint abcd_x;\n",
         "core/os/b.c": "#include <windows.h>\n",
         "tests/t.c": "int asleep(int x);\n",
+        "tests/a/CMakeLists.txt": "via_test(a SOURCES a.c)\nif(NOT WIN32)\n\tset(more b.c)\nendif()\n",
+        "tests/a/a.c": "Test(a, here)\n#if !defined(_WIN32)\nTest(a, there)\n#endif\n",
+        "tests/a/b.c": "STACK_TEST(b, x)\n",
+        "docs/windows.md": "## What is not run on Windows, and why\n\n| `a/b.c` | x |\n| `a::there` | y |\n",
     })
     bad = {
         "names": ("core/a/a.c", "int x = abc_open(\"y\");\n"),
@@ -214,6 +305,8 @@ def self_test(cc):
         "system": ("core/a/a.c", "#include <unistd.h>\n"),
         "spdx": ("transports/abc/own.h", "int x;\n"),
         "sleeps": ("tests/t.c", "\tusleep(10);\n"),
+        "windows": ("docs/windows.md",
+                    "## What is not run on Windows, and why\n\n| `a/b.c` | x |\n| `a::h*` | y |\n"),
         "gnu": ("core/a/a.c", "int f(int x)\n{\n\treturn __builtin_popcount(x);\n}\n"),
     }
     wrong = [f"no self-test of {name}" for name in RULES if name not in bad]

@@ -248,7 +248,8 @@ Test(os_image, direct_refuses_another_file_in_its_place)
 	rig_copy(VIA_TEST_PLUG_B, rig_path("q" OS_MODULE_SUFFIX));
 	cr_assert_eq(rename(rig_path("p" OS_MODULE_SUFFIX), rig_path("old")), 0);
 	cr_assert_eq(rename(rig_path("q" OS_MODULE_SUFFIX), rig_path("p" OS_MODULE_SUFFIX)), 0);
-	cr_assert_eq(os_image_open(&rig_env, f, rig_path("p" OS_MODULE_SUFFIX), "plug", 1, &i), VIA_IO);
+	cr_assert_eq(os_image_open(&rig_env, f, rig_path("p" OS_MODULE_SUFFIX), "plug", 1, &i),
+		     VIA_IO);
 	cr_assert(rig_error_has("put in its place"), "%s", via_error());
 	os_file_close(f);
 }

@@ -117,7 +117,8 @@ Test(os_copies, of_dead_processes_are_removed)
 
 Test(os_copies, a_link_is_not_followed)
 {
-	const wchar_t *link = temp_name(L"viaduct-4000000000-1-2"), *dir = temp_name(L"via-test-precious");
+	const wchar_t *link = temp_name(L"viaduct-4000000000-1-2"),
+		      *dir = temp_name(L"via-test-precious");
 
 	make_left(dir);
 	if (CreateSymbolicLinkW(link, dir,

@@ -60,7 +60,8 @@ static void close_events(os_poller *p, uint32_t n)
 }
 
 /* Collects until all that is expected was told, each once; then there is nothing. */
-static void expect_told(os_poller *p, const unsigned char *expected, const unsigned char *word_expected)
+static void expect_told(os_poller *p, const unsigned char *expected,
+			const unsigned char *word_expected)
 {
 	unsigned char seen[EVENTS] = {0}, word_seen[WORDS] = {0};
 	uint32_t want = 0, k;
@@ -76,7 +77,8 @@ static void expect_told(os_poller *p, const unsigned char *expected, const unsig
 		cr_assert(c > 0 && (uint32_t)c <= want, "%d events, %u are missing: %s", c, want,
 			  via_error());
 		for (i = 0; i < c; i++) {
-			if ((uint32_t *)ev[i].key >= words && (uint32_t *)ev[i].key < words + WORDS) {
+			if ((uint32_t *)ev[i].key >= words &&
+			    (uint32_t *)ev[i].key < words + WORDS) {
 				k = (uint32_t)((uint32_t *)ev[i].key - words);
 				cr_assert(word_expected[k] && !word_seen[k], "word %u", k);
 				word_seen[k] = 1;

@@ -1,25 +1,15 @@
 /* tests/server/rig.c - see rig.h. */
 #include "rig.h"
-#include <errno.h>
-#include <stdlib.h>
-#if defined(_WIN32)
-#include <windows.h>
-#else
-#include <dirent.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#endif
+#include "rig_os.h"
 
-#if defined(_WIN32)
-char rig_stacks[][RIG_STACK_MAX] = {"loop"};
-#else
 char rig_stacks[][RIG_STACK_MAX] = {
-	"loop",     "uds",
+	"loop",     PLATFORM_BASELINE,
 #if defined(__linux__)
-	"uds>ring", "uds>posixshm", "fault+uds>ring", "uds>fault+ring",
+	"uds>ring", "uds>posixshm",    "fault+uds>ring", "uds>fault+ring",
+#elif defined(_WIN32)
+	"pipe>winshm", "fault+pipe>winshm", "pipe>fault+winshm",
 #endif
 };
-#endif
 const size_t rig_n_stacks = sizeof rig_stacks / sizeof rig_stacks[0];
 
 /* -- waiting ----------------------------------------------------------------------------------- */
@@ -93,11 +83,7 @@ static int32_t hook_deny(void *arg, const char *call)
 			r->on_denied();
 		return atomic_load(&r->deny_error);
 	}
-#if defined(_WIN32)
-	return is_due(r, &r->fail_gate) ? ERROR_NO_SYSTEM_RESOURCES : 0;
-#else
-	return is_due(r, &r->fail_gate) ? ENOMEM : 0;
-#endif
+	return is_due(r, &r->fail_gate) ? rig_no_memory : 0;
 }
 
 static void hook_log(void *arg, int32_t level, const char *origin, const char *text)
@@ -131,87 +117,6 @@ int rig_log_has(rig *r, const char *text)
 	return rig_log_count(r, text) != 0;
 }
 
-/* -- system ------------------------------------------------------------------------------------ */
-
-#if defined(_WIN32)
-int rig_descriptors(void)
-{
-	DWORD n = 0;
-
-	GetProcessHandleCount(GetCurrentProcess(), &n);
-	return (int)n;
-}
-
-int rig_threads(void)
-{
-	return 0;
-}
-
-static void make_dir(rig *r)
-{
-	snprintf(r->dir, sizeof r->dir, "C:\\via-server-%lu", (unsigned long)GetCurrentProcessId());
-}
-
-static void remove_dir(rig *r)
-{
-	(void)r;
-}
-#else
-static int count_entries(const char *dir)
-{
-	DIR *d = opendir(dir);
-	int n = 0;
-
-	if (d == NULL)
-		return 0;
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n - 2;
-}
-
-int rig_descriptors(void)
-{
-	return count_entries("/proc/self/fd");
-}
-
-/* By their names: a sanitizer may have threads of its own. */
-int rig_threads(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	struct dirent *e;
-	int n = 0;
-
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		char path[320], name[32] = "";
-		FILE *f;
-
-		snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
-		f = fopen(path, "r");
-		if (f == NULL)
-			continue;
-		if (fgets(name, sizeof name, f) != NULL)
-			n += strncmp(name, "via-", 4) == 0;
-		fclose(f);
-	}
-	if (d != NULL)
-		closedir(d);
-	return n;
-}
-
-static void make_dir(rig *r)
-{
-	snprintf(r->dir, sizeof r->dir, "/tmp/via-server-XXXXXX");
-	cr_assert_not_null(mkdtemp(r->dir));
-}
-
-static void remove_dir(rig *r)
-{
-	cr_expect_eq(count_entries(r->dir), 0, "files are left in the run directory");
-	cr_expect_eq(rmdir(r->dir), 0);
-}
-#endif
-
 /* -- registry and server ----------------------------------------------------------------------- */
 
 void rig_prepare(rig *r, const char *stack)
@@ -227,7 +132,7 @@ void rig_prepare(rig *r, const char *stack)
 			       .deny = hook_deny};
 	r->options = (via_server_options){.struct_size = sizeof r->options, .n_workers = 2};
 	r->policy = VIA_POLICY_BALANCED;
-	make_dir(r);
+	rig_make_dir(r);
 	r->descriptors = rig_descriptors();
 	r->threads = rig_threads();
 }
@@ -272,16 +177,13 @@ void rig_stop(rig *r)
 	cr_expect_eq(atomic_load(&r->live), 0, "%lld allocations are left",
 		     (long long)atomic_load(&r->live));
 	rig_until(rig_threads() == r->threads);
-#if !defined(_WIN32) /* the system's own thread pool keeps some */
-	cr_expect_eq(rig_descriptors(), r->descriptors, "descriptors: %d before, %d now",
-		     r->descriptors, rig_descriptors());
-#endif
+	rig_check_descriptors(r->descriptors);
 }
 
 void rig_close(rig *r)
 {
 	rig_stop(r);
-	remove_dir(r);
+	rig_remove_dir(r);
 	os_mutex_destroy(&r->lock);
 }
 

@@ -6,6 +6,7 @@
 #ifndef VIA_TESTS_SERVER_RIG_H
 #define VIA_TESTS_SERVER_RIG_H
 #include "core/os/os.h"
+#include "platform.h"
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdatomic.h>
@@ -82,7 +83,11 @@ void rig_close(rig *r);
 int rig_log_has(rig *r, const char *text);
 int rig_log_count(rig *r, const char *text);
 int rig_descriptors(void);
-int rig_threads(void); /* of the library; 0 where it cannot be told */
+int rig_threads(void);     /* of the library */
+int rig_all_asleep(void);  /* those threads; always 1 where it cannot be told */
+uint64_t rig_cpu_ns(void); /* of this process, so far */
+/* 1: while ns pass none of them wakes up (Linux counts), or they use next to no time (elsewhere). */
+int rig_idle_for(uint64_t ns);
 /* What stack is to offer so that it is what carries the data: the baseline alone, or everything. */
 uint32_t rig_profiles(const rig *r);
 via_endpoint rig_endpoint(const rig *r, const char *service);

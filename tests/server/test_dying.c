@@ -1,11 +1,10 @@
 /* tests/server/test_dying.c - clients that are killed at every step, and answers that must not be lost on peers that
- * know nothing but the wire (POSIX). */
+ * know nothing but the wire. */
+#include "proc.h"
 #include "raw.h"
-#include <errno.h>
-#include <signal.h>
+#if !defined(_WIN32)
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#endif
 
 TestSuite(dying, .timeout = 60);
 
@@ -28,7 +27,7 @@ static size_t hello(uint8_t *bytes)
 	return via_wire_hello_packet(&h, bytes);
 }
 
-static void put_number(int fd, uint64_t id)
+static void put_number(raw fd, uint64_t id)
 {
 	uint8_t p[VIA_WIRE_HEADER + VIA_INCREMENT_SIZE];
 	uint64_t used;
@@ -40,27 +39,32 @@ static void put_number(int fd, uint64_t id)
 						  .message_id = id},
 			       p);
 	via_increment_encode(p + VIA_WIRE_HEADER, VIA_INCREMENT_SIZE, id, &used);
-	(void)send(fd, p, sizeof p, MSG_NOSIGNAL);
+	(void)raw_send(fd, p, sizeof p);
 }
 
-/* In the child: goes as far as step, says so and waits for the end. No assertions here. */
-static void child(int step, int go, int told, int hold)
-{
-	uint8_t bytes[256] = {0};
-	char c;
-	int fd, i;
+struct order {
+	char run_dir[64];
+	int step;
+};
 
-	if (read(go, &c, 1) != 1)
-		_exit(1);
-	fd = raw_try_connect(&r, "svc");
-	if (fd < 0)
-		_exit(2);
+/* In the other process: goes as far as step, says so and waits for the end. */
+static int go_as_far_as(const void *arg)
+{
+	const struct order *o = arg;
+	uint8_t bytes[256] = {0};
+	int i, busy, step = o->step;
+	raw fd;
+
+	(void)proc_listen();
+	fd = raw_dial(o->run_dir, "svc", &busy);
+	if (fd == RAW_NONE)
+		return 2;
 	if (step == HALF_HELLO)
-		(void)send(fd, bytes, 20 + 0 * hello(bytes), MSG_NOSIGNAL);
+		(void)raw_send(fd, bytes, 20 + 0 * hello(bytes));
 	if (step >= HELLO_SENT)
-		(void)send(fd, bytes, hello(bytes), MSG_NOSIGNAL);
+		(void)raw_send(fd, bytes, hello(bytes));
 	if (step >= UP && raw_recv(fd, bytes, sizeof bytes) != VIA_WIRE_ACK_PACKET)
-		_exit(3);
+		return 3;
 	if (step == FIRST_CHUNK) {
 		via_wire_header_encode(&(via_wire_header){.kind = VIA_WIRE_REQUEST,
 							  .code = TEXT,
@@ -68,34 +72,29 @@ static void child(int step, int go, int told, int hold)
 							  .item_count = 1,
 							  .message_id = 1},
 				       bytes);
-		(void)send(fd, bytes, sizeof bytes, MSG_NOSIGNAL);
+		(void)raw_send(fd, bytes, sizeof bytes);
 	}
 	if (step >= REQUESTED)
 		for (i = 0; i < (step == REQUESTED ? 1 : 20); i++)
 			put_number(fd, 1 + (uint64_t)i);
 	if (step == ANSWERED && raw_recv(fd, bytes, sizeof bytes) <= 0)
-		_exit(4);
-	(void)!write(told, "x", 1);
-	(void)!read(hold, &c, 1); /* until it is killed, or the test has ended without doing so */
-	_exit(5);
+		return 4;
+	proc_say('x');
+	(void)proc_listen(); /* until it is killed */
+	return 5;
 }
 
 static void check_dying(uint32_t flags, via_rc (*behave)(rig_svc *, rig_session *, via_call *))
 {
-	int go[2], told[2], hold[2], step, status;
-	pid_t pid[STEPS];
-	char c;
+	proc p[STEPS];
+	int step;
 
-	rig_open(&r, "uds");
-	cr_assert(pipe(go) == 0 && pipe(told) == 0 && pipe(hold) == 0);
+	rig_open(&r, PLATFORM_BASELINE);
 	for (step = 0; step < STEPS; step++) { /* before there are threads */
-		pid[step] = fork();
-		cr_assert_geq(pid[step], 0);
-		if (pid[step] == 0) {
-			close(go[1]);
-			close(hold[1]);
-			child(step, go[0], told[1], hold[0]);
-		}
+		struct order o = {.step = step};
+
+		snprintf(o.run_dir, sizeof o.run_dir, "%s", r.dir);
+		proc_start(&p[step], go_as_far_as, &o, sizeof o);
 	}
 	rig_svc_open(&svc, &r, flags, behave);
 	rig_svc_open(&other, &r, 0, rig_answer);
@@ -103,23 +102,18 @@ static void check_dying(uint32_t flags, via_rc (*behave)(rig_svc *, rig_session 
 	rig_add(&r, &other, "other", NULL);
 	rig_start(&r);
 	for (step = 0; step < STEPS; step++)
-		cr_assert_eq(write(go[1], "x", 1), 1);
+		proc_tell(&p[step], 'x');
 	for (step = 0; step < STEPS; step++)
-		cr_assert_eq(read(told[0], &c, 1), 1);
+		cr_assert_eq(proc_hear(&p[step]), 'x', "step %d: not reached", step);
 	rig_good(&r, "other");
 	for (step = 0; step < STEPS; step++) {
-		kill(pid[step], SIGKILL);
-		cr_assert_eq(waitpid(pid[step], &status, 0), pid[step]);
-		cr_expect(WIFSIGNALED(status), "step %d left with %d", step, WEXITSTATUS(status));
+		proc_kill(&p[step]);
+		cr_expect_eq(proc_wait(&p[step], via_deadline(RIG_SOON)), PROC_KILLED,
+			     "step %d: ended before", step);
 		rig_good(&r, "other");
 	}
 	rig_until(rig_stats(&r).n_sessions == 0);
 	rig_good(&r, "svc");
-	for (step = 0; step < 2; step++) {
-		close(go[step]);
-		close(told[step]);
-		close(hold[step]);
-	}
 	rig_close(&r);
 	rig_svc_close(&svc);
 	rig_svc_close(&other);
@@ -152,19 +146,19 @@ static void check_last_answer(const via_wire_header *h, size_t len, uint16_t sta
 	static const uint8_t payload[2048] = {13};
 	int round, i;
 
-	rig_open(&r, "uds");
+	rig_open(&r, PLATFORM_BASELINE);
 	rig_svc_open(&svc, &r, flags, fail_on_13);
 	rig_add(&r, &svc, "svc", NULL);
 	rig_start(&r);
 	for (round = 0; round < 200; round++) {
-		int fd = raw_session(&r, "svc", NULL);
+		raw fd = raw_session(&r, "svc", NULL);
 
 		raw_request(fd, h, payload, len);
 		for (i = 0; i < 5; i++)
 			put_number(fd, (uint64_t)i);
 		raw_expect_status(fd, h->message_id, h->code, status);
 		raw_expect_end(fd);
-		close(fd);
+		raw_close(fd);
 	}
 	rig_close(&r);
 	rig_svc_close(&svc);
@@ -229,9 +223,9 @@ static void check_drained(uint32_t flags, via_rc (*behave)(rig_svc *, rig_sessio
 	for (round = 0; round < 20; round++) {
 		struct drain d = {0};
 		os_thread *t;
-		int fd, idle;
+		raw fd, idle;
 
-		rig_open(&r, "uds");
+		rig_open(&r, PLATFORM_BASELINE);
 		rig_svc_open(&svc, &r, flags, behave);
 		rig_add(&r, &svc, "svc", NULL);
 		rig_start(&r);
@@ -249,8 +243,8 @@ static void check_drained(uint32_t flags, via_rc (*behave)(rig_svc *, rig_sessio
 		rig_gate(&svc, 0);
 		raw_expect_number(fd, 1, 1);
 		raw_expect_end(fd);
-		close(fd);
-		close(idle);
+		raw_close(fd);
+		raw_close(idle);
 		rig_join(t);
 		cr_expect_eq(d.rc, VIA_OK, "%s", via_rc_name(d.rc));
 		rig_close(&r);
@@ -268,12 +262,14 @@ Test(dying, the_last_late_answer_of_a_drain_reaches_its_client)
 	check_drained(VIA_SVC_ASYNC, rig_pend);
 }
 
+#if !defined(_WIN32)
 /* Half-closed clients still want their answers. */
 Test(dying, a_client_that_only_stops_sending_gets_its_answers)
 {
-	int fd, i;
+	raw fd;
+	int i;
 
-	rig_open(&r, "uds");
+	rig_open(&r, PLATFORM_BASELINE);
 	rig_svc_open(&svc, &r, VIA_SVC_ASYNC, rig_pend);
 	rig_add(&r, &svc, "svc", NULL);
 	rig_start(&r);
@@ -281,15 +277,16 @@ Test(dying, a_client_that_only_stops_sending_gets_its_answers)
 	for (i = 0; i < 3; i++)
 		put_number(fd, (uint64_t)i);
 	rig_until(atomic_load(&svc.n_pending) == 1);
-	shutdown(fd, SHUT_WR);
+	shutdown((int)fd, SHUT_WR);
 	for (i = 0; i < 3; i++) {
 		rig_until(atomic_load(&svc.n_pending) == i + 1);
 		rig_reply(&svc, i);
 		raw_expect_number(fd, (uint64_t)i, (uint64_t)i);
 	}
 	raw_expect_end(fd);
-	close(fd);
+	raw_close(fd);
 	cr_expect_eq(atomic_load(&svc.cancels), 0);
 	rig_close(&r);
 	rig_svc_close(&svc);
 }
+#endif

@@ -495,12 +495,11 @@ STACK_TEST(flavours, stopping_cancels_what_is_pending_from_the_pool)
 	check_cancel_at_close(stack, VIA_SVC_ASYNC | VIA_SVC_BLOCKING);
 }
 
-#if !defined(_WIN32)
 static void check_vanish(uint32_t flags)
 {
 	via_session *s;
 
-	serve("uds", flags, rig_pend);
+	serve(PLATFORM_BASELINE, flags, rig_pend);
 	s = rig_connect(&r, "svc", NULL);
 	cr_assert_eq(rig_send_number(s, 5, 1), VIA_OK);
 	rig_until(atomic_load(&svc.n_pending) == 1);
@@ -539,7 +538,7 @@ Test(flavours, a_client_that_vanishes_ends_its_batch)
 	uint64_t i, used;
 	uint8_t item[8];
 
-	rig_open(&r, "uds");
+	rig_open(&r, PLATFORM_BASELINE);
 	rig_svc_open(&svc, &r, VIA_SVC_BLOCKING, rig_held);
 	rig_svc_open(&other, &r, 0, rig_answer);
 	rig_add(&r, &svc, "svc", &sc);
@@ -569,7 +568,6 @@ Test(flavours, a_client_that_vanishes_ends_its_batch)
 		     atomic_load(&svc.calls));
 	done();
 }
-#endif
 
 /* On every transport: what a client that is gone left behind is noticed at the latest with the answer. */
 STACK_TEST(flavours, an_answer_for_nobody_is_dropped)

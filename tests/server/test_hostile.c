@@ -1,12 +1,7 @@
-/* tests/server/test_hostile.c - peers that are silent, slow, wrong or greedy (POSIX). After each of them a good
+/* tests/server/test_hostile.c - peers that are silent, slow, wrong or greedy. After each of them a good
  * client is served at once. */
 #include "raw.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 TestSuite(hostile, .timeout = 60);
 
@@ -18,7 +13,7 @@ static void serve_n(uint32_t workers, uint32_t policy,
 		    via_rc (*behave)(rig_svc *, rig_session *, via_call *),
 		    const via_session_config *config)
 {
-	rig_prepare(&r, "uds");
+	rig_prepare(&r, PLATFORM_BASELINE);
 	r.options.n_workers = workers;
 	r.options.send_timeout_ms = 200;
 	r.policy = policy;
@@ -45,7 +40,8 @@ static void done(void)
 
 Test(hostile, silent_after_connecting)
 {
-	int fd[20], i;
+	raw fd[20];
+	int i;
 
 	serve();
 	for (i = 0; i < 20; i++)
@@ -53,7 +49,7 @@ Test(hostile, silent_after_connecting)
 	rig_good(&r, "svc");
 	for (i = 0; i < 20; i++) {
 		raw_expect_end(fd[i]); /* by the handshake's deadline */
-		close(fd[i]);
+		raw_close(fd[i]);
 	}
 	cr_expect(rig_log_has(&r, "sent no HELLO within 300 ms"), "%s", r.log);
 	cr_expect_eq(rig_stats(&r).handshakes_failed, 20);
@@ -62,14 +58,14 @@ Test(hostile, silent_after_connecting)
 
 Test(hostile, silent_after_hello)
 {
-	int fd;
+	raw fd;
 
 	serve();
 	fd = raw_session(&r, "svc", NULL);
 	rig_good(&r, "svc");
 	raw_number(fd, 1, 1);
 	raw_expect_number(fd, 1, 1);
-	close(fd);
+	raw_close(fd);
 	done();
 }
 
@@ -89,7 +85,7 @@ Test(hostile, first_packets_that_are_no_hello)
 {
 	uint8_t bytes[256] = {0};
 	uint32_t n, cut;
-	int fd;
+	raw fd;
 
 	serve();
 	for (cut = 1; cut < VIA_WIRE_HELLO_PACKET; cut += 5) { /* half a HELLO */
@@ -98,20 +94,20 @@ Test(hostile, first_packets_that_are_no_hello)
 		cr_assert_gt(n, cut);
 		raw_send(fd, bytes, cut);
 		raw_expect_end(fd);
-		close(fd);
+		raw_close(fd);
 	}
 	fd = raw_connect(&r, "svc"); /* a request before HELLO */
 	raw_number(fd, 1, 1);
 	raw_expect_end(fd);
-	close(fd);
+	raw_close(fd);
 	fd = raw_connect(&r, "svc"); /* the server's own part of it */
 	raw_send(fd, bytes, via_wire_ack_packet(&(via_wire_ack){.layout = 1}, 0, bytes));
 	raw_expect_end(fd);
-	close(fd);
+	raw_close(fd);
 	fd = raw_session(&r, "svc", NULL); /* HELLO twice */
 	raw_send(fd, bytes, hello(bytes));
 	raw_expect_end(fd);
-	close(fd);
+	raw_close(fd);
 	rig_good(&r, "svc");
 	done();
 }
@@ -120,7 +116,8 @@ Test(hostile, refusals_cost_nothing)
 {
 	uint8_t bytes[256];
 	via_wire_header h = {0};
-	int i, fd;
+	raw fd;
+	int i;
 
 	serve();
 	for (i = 0; i < 200; i++) {
@@ -132,7 +129,7 @@ Test(hostile, refusals_cost_nothing)
 		cr_assert_eq(via_wire_header_decode(bytes, sizeof bytes, &h, NULL), VIA_OK);
 		cr_assert_eq(h.status, VIA_STATUS_AUTH_FAILED);
 		raw_expect_end(fd);
-		close(fd);
+		raw_close(fd);
 	}
 	rig_good(&r, "svc");
 	cr_expect_eq(rig_stats(&r).refused, 200);
@@ -142,7 +139,7 @@ Test(hostile, refusals_cost_nothing)
 /* More than a worker has places for handshakes: the oldest make room, nobody waits for a deadline. */
 Test(hostile, flood_of_connections)
 {
-	static int fd[400];
+	static raw fd[400];
 	via_session_config patient = {.struct_size = sizeof patient, .handshake_ms = 600000};
 	int i;
 
@@ -155,7 +152,7 @@ Test(hostile, flood_of_connections)
 		raw_expect_end(fd[i]);
 	cr_expect(rig_log_has(&r, "makes room"), "%s", r.log);
 	for (i = 0; i < 400; i++)
-		close(fd[i]);
+		raw_close(fd[i]);
 	rig_good(&r, "svc");
 	done();
 }
@@ -164,11 +161,11 @@ Test(hostile, flood_of_connections)
 
 static void expect_cut_off(const void *packet, size_t len)
 {
-	int fd = raw_session(&r, "svc", NULL);
+	raw fd = raw_session(&r, "svc", NULL);
 
 	raw_send(fd, packet, len);
 	raw_expect_end(fd);
-	close(fd);
+	raw_close(fd);
 	rig_good(&r, "svc");
 }
 
@@ -215,7 +212,7 @@ Test(hostile, a_batch_with_a_bad_directory)
 
 	serve();
 	for (i = 0; i < 3; i++) {
-		int fd = raw_session(&r, "svc", &batch);
+		raw fd = raw_session(&r, "svc", &batch);
 
 		dir[2] = i == 0 ? 4 : i == 1 ? 16 : 0xFFFFFFF8;
 		raw_request(fd,
@@ -227,7 +224,7 @@ Test(hostile, a_batch_with_a_bad_directory)
 					       .message_id = 1},
 			    dir, 32);
 		raw_expect_end(fd);
-		close(fd);
+		raw_close(fd);
 		rig_good(&r, "svc");
 	}
 	done();
@@ -239,7 +236,7 @@ static void check_over_limit(const via_wire_header *h, size_t len)
 {
 	static const uint8_t zeros[4096];
 	via_time end;
-	int fd;
+	raw fd;
 
 	serve_n(1, VIA_POLICY_BALANCED, rig_answer, NULL);
 	fd = raw_session(&r, "svc", NULL);
@@ -247,10 +244,10 @@ static void check_over_limit(const via_wire_header *h, size_t len)
 	raw_expect_status(fd, h->message_id, h->code, VIA_STATUS_LIMIT_EXCEEDED);
 	rig_good(&r, "svc");
 	for (end = via_deadline(5000 * RIG_MS);
-	     via_now() < end && send(fd, zeros, 64, MSG_NOSIGNAL) == 64;)
+	     via_now() < end && raw_try_send(fd, zeros, 64) == 1;)
 		rig_good(&r, "svc");
 	cr_expect_lt(via_now(), end, "the server never closed");
-	close(fd);
+	raw_close(fd);
 	done();
 }
 
@@ -286,7 +283,7 @@ Test(hostile, items_over_the_limit)
 
 /* A peer that goes on sending for as long as anybody looks, after its answer. The service of the flood's
  * session never gets to a point where nothing waits. */
-static int flood_fd = -1;
+static raw flood_fd = RAW_NONE;
 static atomic_int flood_on;
 
 static void flood(void *arg)
@@ -294,7 +291,7 @@ static void flood(void *arg)
 	uint8_t p[32] = {0};
 
 	(void)arg;
-	while (atomic_load(&flood_on) != 0 && send(flood_fd, p, sizeof p, MSG_NOSIGNAL) == sizeof p)
+	while (atomic_load(&flood_on) != 0 && raw_send(flood_fd, p, sizeof p) == 1)
 		;
 }
 
@@ -305,7 +302,6 @@ Test(hostile, a_flood_after_the_last_answer)
 
 	serve_n(1, VIA_POLICY_FRUGAL, rig_answer, NULL);
 	flood_fd = raw_session(&r, "svc", NULL);
-	fcntl(flood_fd, F_SETFL, 0); /* each send waits for room */
 	atomic_store(&flood_on, 1);
 	raw_request(flood_fd,
 		    &(via_wire_header){.kind = VIA_WIRE_REQUEST,
@@ -322,7 +318,7 @@ Test(hostile, a_flood_after_the_last_answer)
 		rig_join(
 			t[i]); /* they end because the server closes, one second after its answer */
 	atomic_store(&flood_on, 0);
-	close(flood_fd);
+	raw_close(flood_fd);
 	done();
 }
 
@@ -336,7 +332,7 @@ Test(hostile, random_bytes)
 	serve();
 	srand(1);
 	for (round = 0; round < 100; round++) {
-		int fd = raw_session(&r, "svc", NULL);
+		raw fd = raw_session(&r, "svc", NULL);
 		size_t n = 1 + (size_t)rand() % sizeof p;
 
 		for (i = 0; i < (int)n; i++)
@@ -353,7 +349,7 @@ Test(hostile, random_bytes)
 			n = n < 32 ? 32 : n;
 		}
 		raw_send(fd, p, n);
-		close(fd);
+		raw_close(fd);
 		if (round % 10 == 0)
 			rig_good(&r, "svc");
 	}
@@ -370,7 +366,7 @@ Test(hostile, leaving_at_every_step)
 	serve();
 	for (round = 0; round < 20; round++) {
 		for (step = 0; step < 6; step++) {
-			int fd = raw_connect(&r, "svc");
+			raw fd = raw_connect(&r, "svc");
 
 			if (step == 1)
 				raw_send(fd, bytes, hello(bytes));
@@ -382,7 +378,7 @@ Test(hostile, leaving_at_every_step)
 				raw_number(fd, 2, 2);
 			if (step == 5)
 				raw_expect_number(fd, 1, 1);
-			close(fd);
+			raw_close(fd);
 		}
 		rig_good(&r, "svc");
 	}
@@ -397,7 +393,7 @@ Test(hostile, one_session_too_many)
 	via_session *s[3], *more = NULL;
 	int i;
 
-	rig_prepare(&r, "uds");
+	rig_prepare(&r, PLATFORM_BASELINE);
 	r.options.max_sessions = 3;
 	cr_assert_eq(rig_open_registry(&r), VIA_OK);
 	cr_assert_eq(rig_open_server(&r), VIA_OK);
@@ -408,11 +404,11 @@ Test(hostile, one_session_too_many)
 		s[i] = rig_connect(&r, "svc", NULL);
 	ep = rig_endpoint(&r, "svc");
 	for (i = 0; i < 10; i++) {
-		int fd = raw_connect(&r, "svc");
+		raw fd = raw_connect(&r, "svc");
 
 		cr_assert_eq(raw_hello(fd, NULL), VIA_STATUS_LIMIT_EXCEEDED);
 		raw_expect_end(fd);
-		close(fd);
+		raw_close(fd);
 		cr_assert_eq(via_session_connect(r.reg, &ep, NULL, via_deadline(RIG_SOON), &more),
 			     VIA_REFUSED);
 	}

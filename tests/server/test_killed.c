@@ -1,38 +1,20 @@
-/* tests/server/test_killed.c - peers over shared memory that are killed or stopped at any moment: the other one
- * notices, and keeps nothing of them (Linux).
+/* tests/server/test_killed.c - peers in other processes that are killed or stopped at any moment: the other one
+ * notices, and keeps nothing of them.
  *
  * VIADUCT_KILLS: how many are killed in each test. */
 #include "procs.h"
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 TestSuite(killed, .timeout = 600);
 
+#if defined(_WIN32)
+enum { KILLS = 20, CHECK_EVERY = 5 }; /* a process is started anew, not forked */
+#else
 enum { KILLS = 100, CHECK_EVERY = 20 };
+#endif
 #define AT_MOST (2000 * RIG_MS) /* until a call knows that its server is dead */
 
 static rig r;
 static rig_svc svc;
-static int told[2];
-
-static void tell(char c)
-{
-	if (write(told[1], &c, 1) != 1)
-		_exit(91);
-}
-
-/* 1: the other process said something; 0: it ended first. */
-static int hear(void)
-{
-	struct pollfd p = {.fd = told[0], .events = POLLIN};
-	char c;
-
-	cr_assert_eq(poll(&p, 1, (int)(RIG_SOON / RIG_MS)), 1, "the other process says nothing");
-	return read(told[0], &c, 1) == 1;
-}
 
 static void skip_if_watched(void)
 {
@@ -43,7 +25,7 @@ static void skip_if_watched(void)
 
 /* -- clients that are killed ------------------------------------------------------------------- */
 
-static int call_for_ever(rig *c, void *arg)
+static int call_for_ever(rig *c, const void *arg)
 {
 	via_client *k = rig_client(c, "svc", NULL);
 	uint64_t i;
@@ -51,10 +33,10 @@ static int call_for_ever(rig *c, void *arg)
 	(void)arg;
 	if (k == NULL || rig_client_call(k, 0) != VIA_OK)
 		return 1;
-	tell('u');
-	for (i = 1;; i++)
-		if (rig_client_call(k, i) != VIA_OK)
-			return 2;
+	proc_say('u');
+	for (i = 1; rig_client_call(k, i) == VIA_OK; i++)
+		;
+	return 2;
 }
 
 static void serve(const char *spec)
@@ -66,11 +48,11 @@ static void serve(const char *spec)
 	proc_warm_up(&r);
 }
 
-static void nothing_is_left(int descriptors)
+static void nothing_is_left(int descriptors, int mappings)
 {
 	rig_until(rig_stats(&r).n_sessions == 0);
 	rig_until(rig_descriptors() == descriptors);
-	rig_until(proc_mappings() == 0);
+	rig_until(proc_mappings() == mappings);
 	rig_until(proc_session_files(&r) == 0);
 }
 
@@ -78,37 +60,36 @@ PROC_TEST(killed, clients)
 {
 	unsigned kills = proc_setting("VIADUCT_KILLS", KILLS), i;
 	uint64_t seed = 1;
-	int before;
+	int before, mapped;
 
 	skip_if_watched();
-	cr_assert_eq(pipe(told), 0);
 	serve(spec);
 	before = rig_descriptors();
+	mapped = proc_mappings();
 	for (i = 1; i <= kills; i++) {
-		pid_t pid = proc_start(&r, call_for_ever, NULL);
 		int status;
+		proc p;
 
+		proc_start_rig(&p, &r, call_for_ever, NULL, 0);
 		if (i % 2 == 0)
-			cr_assert(hear());
+			cr_assert_eq(proc_hear(&p), 'u');
 		proc_let_pass(proc_random(&seed) % (i % 2 == 0 ? 1000000 : 12000000));
-		proc_kill(pid, SIGKILL);
-		status = proc_wait(pid);
-		cr_assert(WIFSIGNALED(status), "client %u: status %x", i, status);
+		proc_kill(&p);
+		status = proc_wait_soon(&p);
+		cr_assert_eq(status, PROC_KILLED, "client %u: status %x", i, (unsigned)status);
 		if (i % CHECK_EVERY == 0) {
 			rig_good(&r, "svc");
-			nothing_is_left(before);
+			nothing_is_left(before, mapped);
 		}
 	}
-	nothing_is_left(before);
+	nothing_is_left(before, mapped);
 	rig_close(&r);
 	rig_svc_close(&svc);
-	close(told[0]);
-	close(told[1]);
 }
 
 /* -- servers that are killed ------------------------------------------------------------------- */
 
-static int serve_until_killed(rig *c, void *arg)
+static int serve_until_killed(rig *c, const void *arg)
 {
 	const uint64_t *ns = arg;
 
@@ -118,12 +99,11 @@ static int serve_until_killed(rig *c, void *arg)
 	rig_svc_open(&svc, c, 0, rig_answer);
 	rig_add(c, &svc, "svc", NULL);
 	rig_start(c);
-	tell('r');
+	proc_say('r');
 	if (*ns == 0)
-		for (;;)
-			pause();
+		(void)proc_listen();
 	proc_let_pass(*ns);
-	return raise(SIGKILL);
+	proc_die();
 }
 
 /* Calls until the server is gone; no call takes longer than AT_MOST. */
@@ -168,37 +148,35 @@ PROC_TEST(killed, servers)
 {
 	unsigned kills = proc_setting("VIADUCT_KILLS", KILLS), i;
 	uint64_t seed = 2, calls = 0;
-	int before = 0;
+	int before = 0, mapped = 0;
 	via_client *k;
 
 	skip_if_watched();
-	cr_assert_eq(pipe(told), 0);
 	open_registry_only(spec);
 	k = rig_client(&r, "svc", NULL);
 	for (i = 1; i <= kills; i++) {
 		uint64_t ns = proc_random(&seed) % 6000000 + 1;
-		pid_t pid = proc_start(&r, serve_until_killed, &ns);
+		proc p;
 
-		cr_assert(hear());
+		proc_start_rig(&p, &r, serve_until_killed, &ns, sizeof ns);
+		cr_assert_eq(proc_hear(&p), 'r');
 		calls += call_until_it_dies(k);
-		cr_assert(WIFSIGNALED(proc_wait(pid)));
+		cr_assert_eq(proc_wait_soon(&p), PROC_KILLED);
 		if (i == 1) {
 			via_client_close(k);
 			before = rig_descriptors();
+			mapped = proc_mappings();
 			k = rig_client(&r, "svc", NULL);
 		}
 		if (i % CHECK_EVERY == 0) {
 			via_client_close(k);
 			cr_assert_eq(rig_descriptors(), before);
-			cr_assert_eq(proc_mappings(), 0);
+			cr_assert_eq(proc_mappings(), mapped);
 			k = rig_client(&r, "svc", NULL);
 		}
 	}
 	via_client_close(k);
 	cr_assert_gt(calls, kills, "only %llu calls were made", (unsigned long long)calls);
-	close(told[0]);
-	close(told[1]);
-	r.descriptors -= 2;
 	a_new_server_cleans_up();
 }
 
@@ -211,39 +189,37 @@ PROC_TEST(killed, a_stopped_server_costs_its_clients_their_deadline)
 	uint64_t forever = 0, used;
 	via_reply a;
 	via_client *k;
+	int mapped;
 	via_time t0;
-	pid_t pid;
 	via_rc rc;
+	proc p;
 
 	skip_if_watched();
-	cr_assert_eq(pipe(told), 0);
 	open_registry_only(spec);
-	pid = proc_start(&r, serve_until_killed, &forever);
-	cr_assert(hear());
+	mapped = proc_mappings();
+	proc_start_rig(&p, &r, serve_until_killed, &forever, sizeof forever);
+	cr_assert_eq(proc_hear(&p), 'r');
 	k = rig_client(&r, "svc", NULL);
 	cr_assert_eq(rig_client_call(k, 1), VIA_OK);
-	proc_stop(pid);
+	proc_stop(&p);
 	via_increment_encode(bytes, sizeof bytes, 5, &used);
 	t0 = via_now();
 	rc = via_client_call(k, &q, via_deadline(100 * RIG_MS), &a);
 	cr_expect_eq(rc, VIA_TIMEOUT, "%s: %s", via_rc_name(rc), via_error());
 	cr_expect_geq(via_now() - t0, 100 * RIG_MS);
 	cr_expect_lt(via_now() - t0, AT_MOST);
-	proc_kill(pid, SIGCONT);
+	proc_continue(&p);
 	cr_expect_eq(rig_client_call(k, 7), VIA_OK, "%s", via_error());
-	proc_kill(pid, SIGKILL);
-	proc_wait(pid);
+	proc_kill(&p);
+	cr_expect_eq(proc_wait_soon(&p), PROC_KILLED);
 	via_client_close(k);
-	cr_expect_eq(proc_mappings(), 0);
-	close(told[0]);
-	close(told[1]);
-	r.descriptors -= 2;
+	cr_expect_eq(proc_mappings(), mapped);
 	a_new_server_cleans_up();
 }
 
 enum { CALLS_OF_STOPPED = 300 };
 
-static int call_some(rig *c, void *arg)
+static int call_some(rig *c, const void *arg)
 {
 	via_client *k = rig_client(c, "svc", NULL);
 	uint64_t i;
@@ -253,7 +229,7 @@ static int call_some(rig *c, void *arg)
 		if (rig_client_call(k, i) != VIA_OK)
 			return 2;
 		if (i == 20)
-			tell('h');
+			proc_say('h');
 	}
 	return 0;
 }
@@ -264,22 +240,20 @@ PROC_TEST(killed, a_stopped_client_holds_nobody_up_and_goes_on)
 	int round, i, status;
 
 	skip_if_watched();
-	cr_assert_eq(pipe(told), 0);
 	serve(spec);
 	for (round = 0; round < 10; round++) {
-		pid_t pid = proc_start(&r, call_some, NULL);
+		proc p;
 
-		cr_assert(hear());
+		proc_start_rig(&p, &r, call_some, NULL, 0);
+		cr_assert_eq(proc_hear(&p), 'h');
 		proc_let_pass(proc_random(&seed) % 300000);
-		proc_kill(pid, SIGSTOP); /* of a zombie, too */
+		proc_stop(&p); /* also of one that has ended */
 		for (i = 0; i < 20; i++)
 			rig_good(&r, "svc");
-		proc_kill(pid, SIGCONT);
-		status = proc_wait(pid);
+		proc_continue(&p);
+		status = proc_wait_soon(&p);
 		cr_assert_eq(status, 0, "the stopped client ended with %x", status);
 	}
 	rig_close(&r);
 	rig_svc_close(&svc);
-	close(told[0]);
-	close(told[1]);
 }

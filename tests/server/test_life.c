@@ -329,6 +329,37 @@ STACK_TEST(life, queued_calls_are_dropped_by_a_stop)
 	done();
 }
 
+/* -- many of them -------------------------------------------------------------------------------- */
+
+enum { CROWD = 200 };
+
+/* Half of them idle, half in the middle of a call. */
+STACK_TEST(life, a_stop_with_hundreds_of_clients_ends_them_all)
+{
+	static via_session *s[CROWD];
+	via_time t0;
+	int i;
+
+	serve(stack, VIA_SVC_ASYNC, rig_pend);
+	for (i = 0; i < CROWD; i++) {
+		s[i] = rig_connect(&r, "svc", NULL);
+		if (i % 2 != 0)
+			cr_assert_eq(rig_send_number(s[i], 1, 1), VIA_OK);
+	}
+	rig_until(atomic_load(&svc.n_pending) == CROWD / 2);
+	t0 = via_now();
+	cr_expect_eq(via_server_drain(r.srv, VIA_POLL), VIA_TIMEOUT);
+	for (i = 0; i < CROWD; i++) {
+		expect_end(s[i]);
+		via_session_close(s[i]);
+	}
+	cr_expect_lt(via_now() - t0, RIG_SOON / 2);
+	cr_expect_eq(atomic_load(&svc.cancels), CROWD / 2);
+	for (i = 0; i < CROWD / 2; i++)
+		rig_reply(&svc, i); /* what was cancelled is still owed to the server */
+	done();
+}
+
 /* -- drain and clients that keep coming -------------------------------------------------------- */
 
 static atomic_int coming, wrong;

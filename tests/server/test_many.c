@@ -1,10 +1,6 @@
 /* tests/server/test_many.c - many clients, many connections, and nobody for a while. */
 #include "rig.h"
-#if defined(__linux__)
-#include <dirent.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#endif
+#include "rig_os.h"
 
 TestSuite(many, .timeout = 90);
 
@@ -208,79 +204,13 @@ STACK_TEST(many, a_session_that_is_never_idle_starves_nobody_frugal)
 
 /* -- idle -------------------------------------------------------------------------------------- */
 
-#if defined(__linux__)
-/* Times a thread called name has gone to sleep, all of them together; they: how many there are. */
-static long sleeps(const char *name, int *they)
-{
-	DIR *d = opendir("/proc/self/task");
-	struct dirent *e;
-	long sum = 0;
-
-	*they = 0;
-	while ((e = readdir(d)) != NULL) {
-		char path[320], line[128];
-		int mine = 0;
-		FILE *f;
-
-		snprintf(path, sizeof path, "/proc/self/task/%s/status", e->d_name);
-		f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
-		while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-			if (strncmp(line, "Name:", 5) == 0)
-				mine = strstr(line, name) != NULL;
-			if (mine != 0 && strncmp(line, "voluntary_ctxt_switches:", 24) == 0) {
-				sum += atol(line + 24);
-				++*they;
-			}
-		}
-		if (f != NULL)
-			fclose(f);
-	}
-	closedir(d);
-	return sum;
-}
-
-static uint64_t cpu_ns(void)
-{
-	struct rusage u;
-
-	getrusage(RUSAGE_SELF, &u);
-	return ((uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
-		(uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec)) *
-	       1000;
-}
-
-static int all_asleep(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	struct dirent *e;
-	int awake = 0;
-
-	while ((e = readdir(d)) != NULL) {
-		char path[320], line[512], *state;
-		FILE *f;
-
-		snprintf(path, sizeof path, "/proc/self/task/%s/stat", e->d_name);
-		f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
-		if (f == NULL)
-			continue;
-		if (fgets(line, sizeof line, f) != NULL && strstr(line, "(via-worker)") != NULL) {
-			state = strrchr(line, ')');
-			awake += state[2] != 'S';
-		}
-		fclose(f);
-	}
-	closedir(d);
-	return awake == 0;
-}
-
 /* Looks for 300 ms after the last handshake's deadline. */
 STACK_TEST(many, nobody_wakes_up_while_all_are_idle)
 {
 	via_session_config quick = {.struct_size = sizeof quick, .handshake_ms = 100};
 	via_session *s[50];
 	via_time end;
-	long before;
-	int i, they;
+	int i;
 
 	serve(stack, 0, &quick);
 	for (i = 0; i < 50; i++)
@@ -290,12 +220,9 @@ STACK_TEST(many, nobody_wakes_up_while_all_are_idle)
 		rig_expect_number(s[i], 1, 1);
 	}
 	end = via_deadline(200 * RIG_MS);
-	rig_until(via_now() > end && all_asleep());
-	before = sleeps("via-worker", &they);
-	cr_assert_eq(they, 2);
-	end = via_deadline(300 * RIG_MS);
-	rig_until(via_now() > end);
-	cr_expect_eq(sleeps("via-worker", &they), before, "a worker woke up");
+	rig_until(via_now() > end && rig_all_asleep());
+	cr_assert_geq(rig_threads(), 2);
+	cr_expect(rig_idle_for(300 * RIG_MS), "a worker woke up");
 	for (i = 0; i < 50; i++)
 		via_session_close(s[i]);
 	done();
@@ -330,14 +257,13 @@ STACK_TEST(many, nobody_spins_during_a_long_call)
 		rig_expect_number(s, i, i);
 	}
 	cr_assert_eq(rig_send_number(s, 1, 77), VIA_OK);
-	rig_until(atomic_load(&svc.n_pending) == 1 && all_asleep());
+	rig_until(atomic_load(&svc.n_pending) == 1 && rig_all_asleep());
 	end = via_deadline(200 * RIG_MS);
-	before = cpu_ns();
+	before = rig_cpu_ns();
 	rig_until(via_now() > end);
-	cr_expect_lt(cpu_ns() - before, 150 * RIG_MS, "a thread is busy");
+	cr_expect_lt(rig_cpu_ns() - before, 150 * RIG_MS, "a thread is busy");
 	rig_reply(&svc, 0);
 	rig_expect_number(s, 1, 77);
 	via_session_close(s);
 	done();
 }
-#endif

@@ -1,18 +1,10 @@
 /* tests/server/test_modules.c - services out of module files: loaded by the first call, missing, refused, back. */
 #include "rig.h"
-#include <stdlib.h>
-#if !defined(_WIN32)
-#include <sys/stat.h>
-#include <unistd.h>
-#endif
+#include "rig_os.h"
 
 TestSuite(modules, .timeout = 60);
 
-#if defined(_WIN32)
-#define SUFFIX ".dll"
-#else
-#define SUFFIX ".so"
-#endif
+#define SUFFIX PLATFORM_SUFFIX
 
 static rig r;
 
@@ -144,16 +136,28 @@ Test(modules, the_service_of_control_groups_answers)
 	via_session_close(s);
 	rig_close(&r);
 }
+#else
+Test(modules, a_service_of_another_system_is_not_found)
+{
+	via_endpoint ep;
+
+	rig_open(&r, PLATFORM_BASELINE);
+	ep = rig_endpoint(&r, "cgroups-snapshot");
+	cr_expect_eq(via_server_add(r.srv, &ep, NULL), VIA_NOTFOUND);
+	cr_expect_not_null(strstr(via_error(), "no module provides service \"cgroups-snapshot\""),
+			   "%s", via_error());
+	rig_close(&r);
+}
 #endif
 
 /* -- files that come and go -------------------------------------------------------------------- */
 
-#if !defined(_WIN32)
-static char own[64];
+static char own[256];
 
-static void put(const char *file)
+/* The first bytes of a module, at most max of them. */
+static void put_some(const char *file, long max)
 {
-	char from[320], to[160];
+	char from[320], to[320];
 	FILE *in, *out;
 	int c;
 
@@ -162,30 +166,34 @@ static void put(const char *file)
 	in = fopen(from, "rb");
 	out = fopen(to, "wb");
 	cr_assert(in != NULL && out != NULL, "%s", file);
-	while ((c = getc(in)) != EOF)
+	while (max-- > 0 && (c = getc(in)) != EOF)
 		putc(c, out);
 	fclose(in);
 	fclose(out);
-	chmod(to, 0755);
+	rig_let_anybody_write(to, 0);
+}
+
+static void put(const char *file)
+{
+	put_some(file, INT32_MAX);
 }
 
 static void take_away(const char *file)
 {
-	char path[160];
+	char path[320];
 
 	snprintf(path, sizeof path, "%s/%s", own, file);
-	unlink(path);
+	cr_assert_eq(remove(path), 0, "%s", path);
 }
 
 static void open_own(void)
 {
-	rig_prepare(&r, "uds");
-	snprintf(own, sizeof own, "/tmp/via-modules-XXXXXX");
-	cr_assert_not_null(mkdtemp(own));
+	rig_prepare(&r, PLATFORM_BASELINE);
+	rig_make_directory(own, sizeof own);
 	snprintf(r.modules, sizeof r.modules, "%s", own);
-	put("uds.so");
-	put("codec-increment.so");
-	put("service-increment.so");
+	put(PLATFORM_BASELINE SUFFIX);
+	put("codec-increment" SUFFIX);
+	put("service-increment" SUFFIX);
 	cr_assert_eq(rig_open_registry(&r), VIA_OK);
 	cr_assert_eq(rig_open_server(&r), VIA_OK);
 	add("increment");
@@ -195,10 +203,10 @@ static void open_own(void)
 static void close_own(void)
 {
 	rig_close(&r);
-	take_away("uds.so");
-	take_away("codec-increment.so");
-	take_away("service-increment.so");
-	cr_expect_eq(rmdir(own), 0);
+	take_away(PLATFORM_BASELINE SUFFIX);
+	take_away("codec-increment" SUFFIX);
+	take_away("service-increment" SUFFIX);
+	rig_remove_directory(own);
 }
 
 static void expect_internal_error(void)
@@ -227,25 +235,25 @@ static void check_missing(const char *file)
 
 Test(modules, a_service_that_is_missing)
 {
-	check_missing("service-increment.so");
+	check_missing("service-increment" SUFFIX);
 }
 
 Test(modules, a_codec_that_is_missing)
 {
-	check_missing("codec-increment.so");
+	check_missing("codec-increment" SUFFIX);
 }
 
 Test(modules, a_service_that_is_refused)
 {
-	char path[160];
+	char path[320];
 
 	open_own();
-	snprintf(path, sizeof path, "%s/service-increment.so", own);
-	cr_assert_eq(chmod(path, 0777), 0); /* anybody could write it */
+	snprintf(path, sizeof path, "%s/service-increment" SUFFIX, own);
+	rig_let_anybody_write(path, 1);
 	expect_internal_error();
 	cr_expect(rig_log_has(&r, "service increment cannot be loaded: "), "%s", r.log);
 	cr_expect(rig_log_has(&r, "writ"), "%s", r.log);
-	cr_assert_eq(chmod(path, 0755), 0);
+	rig_let_anybody_write(path, 0);
 	via_registry_scan(r.reg);
 	rig_good(&r, "increment");
 	close_own();
@@ -253,16 +261,12 @@ Test(modules, a_service_that_is_refused)
 
 Test(modules, a_service_that_is_no_module_any_more)
 {
-	char path[160];
-
 	open_own();
-	snprintf(path, sizeof path, "%s/service-increment.so", own);
-	cr_assert_eq(truncate(path, 1000), 0);
+	put_some("service-increment" SUFFIX, 1000);
 	expect_internal_error();
 	cr_expect(rig_log_has(&r, "service increment cannot be loaded: "), "%s", r.log);
-	put("service-increment.so");
+	put("service-increment" SUFFIX);
 	via_registry_scan(r.reg);
 	rig_good(&r, "increment");
 	close_own();
 }
-#endif

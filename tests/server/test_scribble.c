@@ -1,12 +1,9 @@
 /* tests/server/test_scribble.c - peers that are correct until the session is up and then write what they like where
- * they like in the shared memory, ring or do not ring, and send garbage on the baseline (Linux).
+ * they like in the shared memory, ring or do not ring, and send garbage on the baseline.
  *
  * VIADUCT_SCRIBBLE_MS: how long each test does that. */
 #include "core/session/session.h"
 #include "procs.h"
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
 TestSuite(scribble, .timeout = 300);
 
@@ -58,7 +55,7 @@ static void punch(struct vandal *v)
 {
 	const struct proc_region *g = &v->region[any(v) % (uint32_t)v->n];
 
-	(void)madvise(g->at, g->len, any(v) % 8 == 0 ? MADV_REMOVE : MADV_NORMAL);
+	proc_punch(g, any(v) % 8 == 0);
 }
 
 static void send_garbage(struct vandal *v, via_link *l)
@@ -103,11 +100,11 @@ static void hear_something(struct vandal *v)
 }
 
 /* One session: in order for a while, then not. */
-static void vandalize(struct vandal *v)
+static void vandalize(const rig *c, struct vandal *v)
 {
 	uint32_t manners = any(v) % 20, steps = any(v) % 60, i;
 
-	v->n = proc_regions(v->region, REGIONS);
+	v->n = proc_regions(c, v->s, v->region, REGIONS);
 	for (i = 0; i < manners; i++) {
 		say_something(v);
 		hear_something(v);
@@ -139,10 +136,11 @@ static void vandalize(struct vandal *v)
 			say_something(v);
 		}
 	}
+	proc_regions_done(v->region, v->n);
 	via_session_close(v->s);
 }
 
-static int hostile_client(rig *c, void *arg)
+static int hostile_client(rig *c, const void *arg)
 {
 	via_endpoint ep = rig_endpoint(c, "svc");
 	struct vandal v = {.seed = *(const uint64_t *)arg};
@@ -153,12 +151,12 @@ static int hostile_client(rig *c, void *arg)
 			return 1;
 		if (v.s->data == v.s->base)
 			return 3;
-		vandalize(&v);
+		vandalize(c, &v);
 	}
 	return via_registry_close(c->reg) == VIA_OK ? 0 : 2;
 }
 
-static int hostile_server(rig *c, void *arg)
+static int hostile_server(rig *c, const void *arg)
 {
 	via_endpoint ep = rig_endpoint(c, "svc");
 	struct vandal v = {.seed = *(const uint64_t *)arg};
@@ -169,7 +167,7 @@ static int hostile_server(rig *c, void *arg)
 		return 1;
 	while (via_now() < end)
 		if (via_acceptor_accept(a, end, &v.s) == VIA_OK)
-			vandalize(&v);
+			vandalize(c, &v);
 	via_acceptor_close(a);
 	return via_registry_close(c->reg) == VIA_OK ? 0 : 2;
 }
@@ -194,9 +192,9 @@ static void check_server(const char *spec, uint32_t flags, uint64_t seed)
 {
 	uint64_t seeds[2] = {seed, seed + 1};
 	os_thread *good;
-	pid_t pid[2];
+	proc p[2];
 	via_rc rc;
-	int i, status, before;
+	int i, status, before, mapped;
 
 	skip_if_watched();
 	rig_open(&r, spec);
@@ -205,18 +203,16 @@ static void check_server(const char *spec, uint32_t flags, uint64_t seed)
 	rig_start(&r);
 	proc_warm_up(&r);
 	before = rig_descriptors();
+	mapped = proc_mappings();
 	for (i = 0; i < 2; i++)
-		pid[i] = proc_start(&r, hostile_client, &seeds[i]);
+		proc_start_rig(&p[i], &r, hostile_client, &seeds[i], sizeof seeds[i]);
 	atomic_store(&done_, 0);
 	good = rig_thread(count_up, &rc);
 	for (i = 0; i < 2; i++) {
-		int gone = 0;
-
-		while (!gone) { /* new clients are served, too */
-			gone = waitpid(pid[i], &status, WNOHANG) == pid[i];
+		while (!proc_has_ended(&p[i])) /* new clients are served, too */
 			rig_good(&r, "svc");
-		}
-		cr_expect_eq(status, 0, "the hostile client ended with %x", status);
+		status = proc_wait_soon(&p[i]);
+		cr_expect_eq(status, 0, "the hostile client ended with %x", (unsigned)status);
 	}
 	atomic_store(&done_, 1);
 	rig_join(good);
@@ -225,18 +221,18 @@ static void check_server(const char *spec, uint32_t flags, uint64_t seed)
 	cr_expect_gt(chain, 100);
 	rig_until(rig_stats(&r).n_sessions == 0);
 	rig_until(rig_descriptors() == before);
-	cr_expect_eq(proc_mappings(), 0);
+	cr_expect_eq(proc_mappings(), mapped);
 	cr_expect_eq(proc_session_files(&r), 0);
 	rig_close(&r);
 	rig_svc_close(&svc);
 }
 
-PROC_TEST(scribble, clients)
+SHARED_TEST(scribble, clients)
 {
 	check_server(spec, 0, 11);
 }
 
-PROC_TEST(scribble, clients_of_a_service_on_the_pool)
+SHARED_TEST(scribble, clients_of_a_service_on_the_pool)
 {
 	check_server(spec, VIA_SVC_BLOCKING, 22);
 }
@@ -269,30 +265,31 @@ static void call_whoever_is_there(void *arg)
 	via_client_close(k);
 }
 
-PROC_TEST(scribble, servers)
+SHARED_TEST(scribble, servers)
 {
 	uint64_t seed = 33;
 	atomic_int stop = 0;
 	struct honest h[3];
 	os_thread *t[3];
-	int i, status;
-	pid_t pid;
+	int i, status, mapped;
+	proc p;
 
 	skip_if_watched();
 	rig_prepare(&r, spec);
 	cr_assert_eq(rig_open_registry(&r), VIA_OK, "%s", via_error());
-	pid = proc_start(&r, hostile_server, &seed);
+	mapped = proc_mappings();
+	proc_start_rig(&p, &r, hostile_server, &seed, sizeof seed);
 	for (i = 0; i < 3; i++) {
 		h[i].stop = &stop;
 		t[i] = rig_thread(call_whoever_is_there, &h[i]);
 	}
-	status = proc_wait(pid);
-	cr_expect_eq(status, 0, "the hostile server ended with %x", status);
+	status = proc_wait_soon(&p);
+	cr_expect_eq(status, 0, "the hostile server ended with %x", (unsigned)status);
 	atomic_store(&stop, 1);
 	for (i = 0; i < 3; i++) {
 		rig_join(t[i]);
 		cr_expect_gt(h[i].n, 10);
 	}
-	cr_expect_eq(proc_mappings(), 0);
+	cr_expect_eq(proc_mappings(), mapped);
 	rig_close(&r);
 }

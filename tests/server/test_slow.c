@@ -1,8 +1,5 @@
-/* tests/server/test_slow.c - peers that take their time: with the parts of a message, with their answers (POSIX). */
+/* tests/server/test_slow.c - peers that take their time: with the parts of a message, with their answers. */
 #include "raw.h"
-#include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 TestSuite(slow, .timeout = 60);
 
@@ -11,7 +8,7 @@ static rig_svc svc, lazy;
 
 static void serve(void)
 {
-	rig_prepare(&r, "uds");
+	rig_prepare(&r, PLATFORM_BASELINE);
 	r.options.send_timeout_ms = 200;
 	cr_assert_eq(rig_open_registry(&r), VIA_OK, "%s", via_error());
 	cr_assert_eq(rig_open_server(&r), VIA_OK, "%s", via_error());
@@ -33,7 +30,7 @@ Test(slow, only_the_first_chunk)
 	via_session_config c = {.struct_size = sizeof c,
 				.max_request_payload = 1024,
 				.packet_size = 256};
-	int fd;
+	raw fd;
 
 	serve();
 	fd = raw_session(&r, "svc", &c);
@@ -46,7 +43,7 @@ Test(slow, only_the_first_chunk)
 		    payload, 224);
 	rig_good(&r, "svc");
 	raw_expect_end(fd); /* after send_timeout_ms */
-	close(fd);
+	raw_close(fd);
 	cr_expect(rig_log_has(&r, "the rest of a message took longer than 200 ms"), "%s", r.log);
 	done();
 }
@@ -68,9 +65,9 @@ Test(slow, a_long_call_after_a_chunked_request)
 				.max_request_payload = 1024,
 				.packet_size = 128};
 	uint32_t n = rig_text(payload, 200);
-	int fd;
+	raw fd;
 
-	rig_open(&r, "uds");
+	rig_open(&r, PLATFORM_BASELINE);
 	via_server_close(r.srv);
 	r.options.n_workers = 1;
 	r.options.send_timeout_ms = 200;
@@ -107,7 +104,7 @@ Test(slow, a_long_call_after_a_chunked_request)
 	raw_send(fd, chunk, 32 + n - 192);
 	cr_expect_eq(raw_recv(fd, chunk, sizeof chunk), 128,
 		     "the session was closed during the call: %s", r.log);
-	close(fd);
+	raw_close(fd);
 	done();
 	rig_svc_close(&lazy);
 }
@@ -118,14 +115,15 @@ Test(slow, requests_without_reading_answers)
 	static uint8_t payload[1024];
 	uint32_t n = rig_text(payload, 1000);
 	int64_t before;
-	int fd, on = 1;
+	raw fd;
+	int on = 1;
 	uint64_t id;
 
 	serve();
 	rig_good(&r, "svc");
 	fd = raw_session(&r, "svc", NULL);
 	before = atomic_load(&r.live);
-	for (id = 1; on != 0; id++) {
+	for (id = 1; on == 1; id++) {
 		uint8_t p[1100];
 
 		via_wire_header_encode(&(via_wire_header){.kind = VIA_WIRE_REQUEST,
@@ -135,18 +133,14 @@ Test(slow, requests_without_reading_answers)
 							  .message_id = id},
 				       p);
 		memcpy(p + 32, payload, n);
-		while (send(fd, p, 32 + n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && on != 0) {
-			if (errno == EAGAIN)
-				rig_pause();
-			else
-				on = 0;
-		}
+		while ((on = raw_try_send(fd, p, 32 + n)) == 0)
+			rig_pause();
 		cr_assert_leq(atomic_load(&r.live), before + 16,
 			      "memory grows with what is not read");
 	}
 	rig_good(&r, "svc");
 	cr_expect(rig_log_has(&r, "taking its answer took longer than 200 ms"), "%s", r.log);
-	close(fd);
+	raw_close(fd);
 	done();
 }
 
@@ -161,9 +155,10 @@ Test(slow, a_slow_reader)
 				.max_request_payload = 1 << 16,
 				.packet_size = 0};
 	uint32_t n = rig_text(payload, 60000);
-	int fd, i;
+	raw fd;
+	int i;
 
-	rig_open(&r, "uds");
+	rig_open(&r, PLATFORM_BASELINE);
 	rig_svc_open(&svc, &r, 0, rig_answer);
 	rig_add(&r, &svc, "svc", &server);
 	rig_start(&r);
@@ -180,7 +175,7 @@ Test(slow, a_slow_reader)
 	}
 	for (i = 1; i <= 5; i++) {
 		uint32_t got = 0;
-		ssize_t len;
+		int len;
 
 		rig_good(&r, "svc");
 		len = raw_recv(fd, back, sizeof back);
@@ -191,6 +186,6 @@ Test(slow, a_slow_reader)
 		}
 		cr_assert_eq(got, n);
 	}
-	close(fd);
+	raw_close(fd);
 	done();
 }

@@ -13,12 +13,17 @@ static char run_dir[1024];
 #define VIA_STACK_POSIX(spec) spec,
 #define VIA_STACK_WINDOWS(spec)
 #endif
-#define VIA_UPGRADE_LINUX(spec) /* these tests offer the baseline only */
+#define VIA_UPGRADE_LINUX(spec) /* the ones below, which are enough here */
 #define VIA_UPGRADE_WINDOWS(spec)
 char sr_stacks[][32] = {
 #include "link/stacks.def"
 #if defined(__linux__)
 	"uds>ring", "uds>posixshm", "fault+uds>ring", "uds>fault+ring", "fault+uds>posixshm",
+#elif defined(_WIN32)
+	"pipe>winshm",
+	"loop>winshm",
+	"fault+pipe>winshm",
+	"pipe>fault+winshm",
 #endif
 };
 
@@ -62,11 +67,7 @@ void sr_open(void)
 	open_with(VIA_TEST_MODULE_DIR);
 }
 
-#if defined(_WIN32)
-static const char *const few[] = {"loop.dll"};
-#else
-static const char *const few[] = {"loop.so", "uds.so"};
-#endif
+static const char *const few[] = {"loop" PLATFORM_SUFFIX, PLATFORM_BASELINE PLATFORM_SUFFIX};
 
 void sr_open_few(void)
 {
@@ -96,6 +97,11 @@ void sr_close(void)
 	r_ = NULL;
 	cr_expect_eq(script_reset(), 0, "a scripted link was misused or not closed");
 	rig_close();
+}
+
+const char *sr_run_dir(void)
+{
+	return run_dir;
 }
 
 via_endpoint sr_endpoint(const char *transport, const char *service)

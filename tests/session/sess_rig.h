@@ -5,6 +5,7 @@
 #define VIA_TEST_SESS_RIG_H
 #include "core/session/session.h"
 #include "os/rig.h"
+#include "platform.h"
 #include "script.h"
 #include <criterion/parameterized.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ extern via_registry *r_;
 	} while (0)
 #define sr_ok(call) sr_is(call, VIA_OK)
 
+const char *sr_run_dir(void);
 via_endpoint sr_endpoint(const char *transport, const char *service);
 via_session_config sr_config(void); /* zeros */
 via_session_info sr_info(via_session *s);
@@ -83,7 +85,7 @@ via_rc sr_handshake(via_session *client, via_session **server);
 void sr_pair_close(sr_pair *p);
 /* Sends request and answers it, checking both. */
 void sr_exchange(sr_pair *p, uint64_t id, uint32_t request, uint32_t response);
-/* The stacks of tests/link/stacks.def, alone and, on Linux, with each upgrade. */
+/* The stacks of tests/link/stacks.def, alone and with each upgrade of the system. */
 #define STACK_TEST(S, N) \
 	ParameterizedTestParameters(S, N) \
 	{ \

@@ -133,7 +133,6 @@ Test(client, other_failures_of_a_refresh)
 	via_client_close(c);
 }
 
-#if !defined(_WIN32) /* where the test's upgrade runs */
 /* The bit failed, the client comes back without it, and nobody is there any more. */
 Test(client, server_gone_during_the_fallback)
 {
@@ -162,7 +161,6 @@ Test(client, falls_back_and_remembers_why)
 	cr_assert_not_null(strstr(sr_candidate(&i, 0x20000)->reason, "door is locked"));
 	via_client_close(c);
 }
-#endif
 
 Test(client, bad_options)
 {

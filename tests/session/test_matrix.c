@@ -18,7 +18,7 @@ static void check(uint32_t client, uint32_t client_pref, uint32_t server, uint32
 {
 	uint32_t common = client & server, liked = common & client_pref & server_pref;
 	uint32_t want = liked != 0 ? top(liked) : top(common);
-	via_endpoint ep = sr_endpoint("uds", "svc");
+	via_endpoint ep = sr_endpoint(PLATFORM_BASELINE, "svc");
 	via_session_config c = sr_config();
 	via_session *other = NULL;
 	via_session_info a;
@@ -62,7 +62,7 @@ Test(matrix, all_masks_and_preferences)
 
 			server.profiles = masks[s];
 			server.preferred = prefs[sp];
-			sr_listen("uds", &server);
+			sr_listen(PLATFORM_BASELINE, &server);
 			for (c = 0; c < 3; c++)
 				for (cp = 0; cp < 4; cp++)
 					check(masks[c], prefs[cp], masks[s], prefs[sp]);

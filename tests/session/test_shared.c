@@ -12,7 +12,13 @@ static void open_frugal(void)
 
 TestSuite(shared, .init = open_frugal, .fini = sr_close, .timeout = 60);
 
-static char upgrades[][32] = {"uds>ring", "loop>ring", "uds>posixshm"};
+static char upgrades[][32] = {
+	PLATFORM_BASELINE ">" PLATFORM_UPGRADE,
+	"loop>" PLATFORM_UPGRADE,
+#if defined(__linux__)
+	"uds>posixshm",
+#endif
+};
 
 #define UPGRADE_TEST(N) \
 	ParameterizedTestParameters(shared, N) \

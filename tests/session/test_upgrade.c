@@ -1,6 +1,10 @@
 /* tests/session/test_upgrade.c - upgrades: selection, fallback on either side, death notice, handles. */
 #include "sess_rig.h"
+#if defined(_WIN32)
+#include <windows.h>
+#else
 #include <unistd.h>
+#endif
 
 #define UP 0x20000u
 #define REQUESTED 0x40000u /* the same module's, highest bit of all */
@@ -40,7 +44,7 @@ static void keep_accepting(void *arg)
 
 static via_rc connect_with(struct keeper *k, const via_session_config *c, via_session **out)
 {
-	via_endpoint ep = sr_endpoint("uds", "svc");
+	via_endpoint ep = sr_endpoint(PLATFORM_BASELINE, "svc");
 	os_thread *t = sr_thread(keep_accepting, k);
 	via_rc rc = via_session_connect(r_, &ep, c, rig_soon(), out);
 	char detail[512];
@@ -61,11 +65,17 @@ static void close_kept(struct keeper *k)
 
 Test(upgrade, selected_and_carries_the_data)
 {
-	static const char *const modes[] = {"mode=key\n", "mode=handles\n", "mode=mute\n",
-					    "mode=key\nagain=5\n"};
+	static const char *const modes[] =
+	{ "mode=key\n",
+	  "mode=mute\n",
+	  "mode=key\nagain=5\n",
+#if !defined(_WIN32) /* whose pipes carry no handles */
+	  "mode=handles\n",
+#endif
+	};
 	uint32_t i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < sizeof modes / sizeof modes[0]; i++) {
 		via_session_config c = sr_config();
 		via_session_info in;
 		sr_pair p;
@@ -73,8 +83,8 @@ Test(upgrade, selected_and_carries_the_data)
 		configure(modes[i]);
 		c.max_request_payload = c.max_response_payload = 50000;
 		c.packet_size = 200; /* of no meaning to the data link */
-		sr_listen("uds", &c);
-		p = sr_connect("uds", &c);
+		sr_listen(PLATFORM_BASELINE, &c);
+		p = sr_connect(PLATFORM_BASELINE, &c);
 		cr_assert(p.client->data != p.client->base && p.server->data != p.server->base);
 		in = sr_info(p.client);
 		cr_assert_eq(in.selected, UP);
@@ -98,18 +108,18 @@ Test(upgrade, masks_and_preferences_choose)
 	via_session_info in;
 	sr_pair p;
 
-	sr_listen("uds", &both); /* prefers the baseline */
-	p = sr_connect("uds", &both);
+	sr_listen(PLATFORM_BASELINE, &both); /* prefers the baseline */
+	p = sr_connect(PLATFORM_BASELINE, &both);
 	cr_assert_eq(sr_info(p.client).selected, 1);
 	sr_pair_close(&p);
-	p = sr_connect("uds", &base);
+	p = sr_connect(PLATFORM_BASELINE, &base);
 	in = sr_info(p.client);
 	cr_assert_eq(in.selected, 1);
 	cr_assert_eq(sr_candidate(&in, UP)->verdict, VIA_VERDICT_MASKED);
 	sr_pair_close(&p);
 	via_acceptor_close(acceptor_);
-	sr_listen("uds", &base);
-	p = sr_connect("uds", NULL);
+	sr_listen(PLATFORM_BASELINE, &base);
+	p = sr_connect(PLATFORM_BASELINE, NULL);
 	in = sr_info(p.client);
 	cr_assert_eq(in.selected, 1);
 	cr_assert_eq(sr_candidate(&in, UP)->verdict, VIA_VERDICT_NOT_COMMON);
@@ -130,8 +140,8 @@ Test(upgrade, profiles_by_request)
 		via_session_info in;
 		sr_pair p;
 
-		sr_listen("uds", server);
-		p = sr_connect("uds", client);
+		sr_listen(PLATFORM_BASELINE, server);
+		p = sr_connect(PLATFORM_BASELINE, client);
 		in = sr_info(p.client);
 		cr_expect_eq(in.selected, client == NULL ? UP : REQUESTED);
 		cr_expect_eq(in.offered, client == NULL ? UP | 1 : UP | REQUESTED | 1);
@@ -172,8 +182,8 @@ Test(upgrade, server_falls_back_when_it_cannot_provision)
 		sr_pair p;
 
 		configure(modes[i]);
-		sr_listen("uds", NULL);
-		p = sr_connect("uds", NULL);
+		sr_listen(PLATFORM_BASELINE, NULL);
+		p = sr_connect(PLATFORM_BASELINE, NULL);
 		in = sr_info(p.client);
 		cr_assert_eq(in.selected, 1);
 		cr_assert_eq(in.peer_offered, REQUESTED | 1,
@@ -195,11 +205,11 @@ Test(upgrade, server_falls_back_when_it_cannot_provision)
 Test(upgrade, nothing_is_left_to_fall_back_to)
 {
 	via_session_config c = offer(UP, 0);
-	via_endpoint ep = sr_endpoint("uds", "svc");
+	via_endpoint ep = sr_endpoint(PLATFORM_BASELINE, "svc");
 	via_session *s = NULL, *server;
 
 	configure("mode=provision-fails\n");
-	sr_listen("uds", NULL);
+	sr_listen(PLATFORM_BASELINE, NULL);
 	sr_ok(via_session_start(r_, &ep, &c, &s));
 	while (via_acceptor_step(acceptor_, &server) == VIA_AGAIN &&
 	       via_session_step(s) == VIA_AGAIN)
@@ -223,7 +233,7 @@ Test(upgrade, client_comes_back_without_the_bit)
 
 		c.handshake_ms = i == 1 ? 200 : 0;
 		configure(modes[i]);
-		sr_listen("uds", NULL);
+		sr_listen(PLATFORM_BASELINE, NULL);
 		sr_ok(connect_with(&k, &c, &s));
 		in = sr_info(s);
 		cr_assert_eq(in.offered, 1);
@@ -250,7 +260,7 @@ Test(upgrade, client_with_nothing_else_says_why)
 	via_session *s = NULL;
 
 	configure("mode=attach-fails\n");
-	sr_listen("uds", NULL);
+	sr_listen(PLATFORM_BASELINE, NULL);
 	sr_is(connect_with(&k, &c, &s), VIA_IO);
 	cr_assert(rig_error_has("the door is locked"), "%s", via_error());
 	close_kept(&k);
@@ -261,10 +271,10 @@ Test(upgrade, the_baselines_end_is_the_sessions_end)
 	int side, way;
 
 	configure("mode=mute\n"); /* the data link itself says nothing */
-	sr_listen("uds", NULL);
+	sr_listen(PLATFORM_BASELINE, NULL);
 	for (side = 0; side < 2; side++) {
 		for (way = 0; way < 2; way++) {
-			sr_pair p = sr_connect("uds", NULL);
+			sr_pair p = sr_connect(PLATFORM_BASELINE, NULL);
 			via_session *dies = side == 0 ? p.server : p.client,
 				    *lives = side == 0 ? p.client : p.server;
 			via_message m;
@@ -292,8 +302,8 @@ Test(upgrade, an_answer_outlives_the_end_of_the_baseline)
 	via_rc rc;
 
 	configure("mode=mute\n");
-	sr_listen("uds", NULL);
-	p = sr_connect("uds", NULL);
+	sr_listen(PLATFORM_BASELINE, NULL);
+	p = sr_connect(PLATFORM_BASELINE, NULL);
 	sr_ok(via_session_send(p.client, &m));
 	sr_ok(via_session_recv_wait(p.server, &m, rig_soon()));
 	via_session_release(p.server, &m);
@@ -359,8 +369,8 @@ Test(upgrade, both_lanes_see_the_end)
 
 	configure("mode=mute\n");
 	c.max_request_payload = sizeof body;
-	sr_listen("uds", &c);
-	p = sr_connect("uds", &c);
+	sr_listen(PLATFORM_BASELINE, &c);
+	p = sr_connect(PLATFORM_BASELINE, &c);
 	in.s = p.client;
 	t = sr_thread(receive_until_end, &in);
 	do {
@@ -384,8 +394,8 @@ Test(upgrade, a_record_on_the_baseline_breaks_the_protocol)
 	sr_pair p;
 
 	configure("mode=key\n");
-	sr_listen("uds", NULL);
-	p = sr_connect("uds", NULL);
+	sr_listen(PLATFORM_BASELINE, NULL);
+	p = sr_connect(PLATFORM_BASELINE, NULL);
 	cr_assert_eq(p.server->base->ops->send(p.server->base, &msg, 1), 1);
 	sr_is(via_session_recv_wait(p.client, &m, rig_soon()), VIA_PROTO);
 	sr_is(via_session_recv(p.client, &m), VIA_PROTO);
@@ -424,15 +434,16 @@ Test(upgrade, a_record_before_the_upgrade_is_attached)
 	via_session_close(s);
 }
 
+#if !defined(_WIN32)
 /* A refusal or a silent death with descriptors on the way leaves none behind; sr_close() counts. */
 Test(upgrade, handles_are_closed_on_every_path)
 {
-	via_endpoint ep = sr_endpoint("uds", "svc");
+	via_endpoint ep = sr_endpoint(PLATFORM_BASELINE, "svc");
 	via_session *s = NULL, *server = NULL;
 	uint32_t steps;
 
 	configure("mode=handles\n");
-	sr_listen("uds", NULL);
+	sr_listen(PLATFORM_BASELINE, NULL);
 	sr_ok(via_session_start(r_, &ep, NULL, &s)); /* leaves with the answer unread */
 	sr_is(via_session_step(s), VIA_AGAIN);
 	for (steps = 0; server == NULL && steps < 1000; steps++)
@@ -440,6 +451,18 @@ Test(upgrade, handles_are_closed_on_every_path)
 	cr_assert_not_null(server);
 	via_session_close(s);
 	via_session_close(server);
+}
+#endif
+
+static via_handle any_handle(void)
+{
+#if defined(_WIN32)
+	HANDLE h = CreateEventW(NULL, TRUE, FALSE, NULL);
+
+	return (via_handle){.value = (int64_t)(intptr_t)h, .kind = VIA_H_WIN};
+#else
+	return (via_handle){.value = dup(2), .kind = VIA_H_FD};
+#endif
 }
 
 /* Nobody asked for these. */
@@ -463,7 +486,7 @@ Test(upgrade, handles_with_a_baseline_answer_are_closed)
 		sr_ok(via_session_start(r_, &ep, NULL, &s));
 		r = script_push(l, p, via_wire_ack_packet(&ack, status, p), 0);
 		for (i = 0; i < SCRIPT_HANDLES; i++)
-			r->handle[r->n_handles++] = (via_handle){.value = dup(2), .kind = VIA_H_FD};
+			r->handle[r->n_handles++] = any_handle();
 		sr_is(via_session_step(s), status == 0 ? VIA_OK : VIA_REFUSED);
 		via_session_close(s);
 	}
@@ -476,8 +499,8 @@ Test(upgrade, abort_wakes_an_upgraded_session)
 	os_thread *t;
 
 	configure("mode=mute\n");
-	sr_listen("uds", NULL);
-	p = sr_connect("uds", NULL);
+	sr_listen(PLATFORM_BASELINE, NULL);
+	p = sr_connect(PLATFORM_BASELINE, NULL);
 	in.s = p.client;
 	t = sr_thread(receive_until_end, &in);
 	while (atomic_load(&p.client->watched) == 0) /* asleep, or about to */

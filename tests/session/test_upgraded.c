@@ -1,14 +1,23 @@
 /* tests/session/test_upgraded.c - what sessions over the shipped upgrades do beyond what every stack does: last
- * words, room in the link, borrowed payloads, long messages, and the text of their endpoints (Linux). */
+ * words, room in the link, borrowed payloads, long messages, and the text of their endpoints. */
 #include "sess_rig.h"
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#if defined(_WIN32)
+#include <windows.h>
+#endif
 
 TestSuite(upgraded, .init = sr_open, .fini = sr_close, .timeout = 60);
 
-static char upgraded[][32] = {"uds>ring", "uds>posixshm", "fault+uds>ring", "uds>fault+ring",
-			      "uds>fault+posixshm"};
+#define B PLATFORM_BASELINE
+#define U PLATFORM_UPGRADE
+
+static char upgraded[][32] = {
+	B ">" U,        "fault+" B ">" U,     B ">fault+" U,
+#if defined(__linux__)
+	"uds>posixshm", "uds>fault+posixshm",
+#endif
+};
+
 #define UPGRADED_TEST(N) \
 	ParameterizedTestParameters(upgraded, N) \
 	{ \
@@ -278,6 +287,15 @@ UPGRADED_TEST(a_corked_sender_may_wait_for_room)
 /* -- borrowed payloads ------------------------------------------------------------------------- */
 
 /* 1: the address is in memory that another process may have, too. */
+#if defined(_WIN32)
+static int is_shared(const void *p)
+{
+	MEMORY_BASIC_INFORMATION i;
+
+	cr_assert_neq(VirtualQuery(p, &i, sizeof i), 0);
+	return i.Type == MEM_MAPPED;
+}
+#else
 static int is_shared(const void *p)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -296,6 +314,7 @@ static int is_shared(const void *p)
 	fclose(f);
 	return shared;
 }
+#endif
 
 UPGRADED_TEST(a_borrowed_payload_lies_in_shared_memory)
 {
@@ -364,9 +383,9 @@ Test(upgraded, a_borrowed_batch_changes_while_it_is_checked)
 #endif
 	c.flags = VIA_SESSION_BORROW;
 	c.max_request_batch = ITEMS;
-	sr_listen("uds>ring", &c);
+	sr_listen(B ">" U, &c);
 	while (os_now() < end) {
-		sr_pair p = sr_connect("uds>ring", &c);
+		sr_pair p = sr_connect(B ">" U, &c);
 		via_wire_batch b;
 		via_message m = request(1, NULL, 0), got;
 		void *room;
@@ -477,40 +496,40 @@ static void refuses(const char *spec, const char *config, via_rc rc, const char 
 
 Test(upgraded, wrong_endpoints_say_why)
 {
-	refuses("uds>", NULL, VIA_INVAL, "found \"\"");
-	refuses(">ring", NULL, VIA_INVAL, "found \"\"");
+	refuses(B ">", NULL, VIA_INVAL, "found \"\"");
+	refuses(">" U, NULL, VIA_INVAL, "found \"\"");
 	refuses(">", NULL, VIA_INVAL, "found \"\"");
 	refuses("", NULL, VIA_INVAL, "found \"\"");
-	refuses("uds>ring+", NULL, VIA_INVAL, "found \"\"");
-	refuses("uds>+ring", NULL, VIA_INVAL, "found \"\"");
-	refuses("+uds>ring", NULL, VIA_INVAL, "found \"\"");
-	refuses("uds>uds", NULL, VIA_INVAL, "\"uds\" is not a upgrade");
-	refuses("ring", NULL, VIA_INVAL, "\"ring\" is not a baseline");
-	refuses("ring>uds", NULL, VIA_INVAL, "\"ring\" is not a baseline");
-	refuses("uds>fault", NULL, VIA_INVAL, "\"fault\" is not a upgrade");
-	refuses("uds>ring+fault", NULL, VIA_INVAL, "\"fault\" is not a upgrade");
-	refuses("ring+uds", NULL, VIA_INVAL, "\"ring\" is not a decorator");
-	refuses("uds>ring>ring", NULL, VIA_INVAL, "at most one '>'");
-	refuses("uds>ring>", NULL, VIA_INVAL, "at most one '>'");
-	refuses("uds>nosuch", NULL, VIA_NOTFOUND, "nosuch");
-	refuses("uds>ring ", NULL, VIA_NOTFOUND, "ring ");
-	refuses("uds>ring", "ring.x=1", VIA_INVAL, "ring.x=1");
-	refuses("uds>ring", ">uds.x=1", VIA_INVAL, ">uds.x=1");
-	refuses("uds>ring", ">", VIA_INVAL, "found \">\"");
-	refuses("uds>ring", ">>ring.x=1", VIA_INVAL, ">>ring.x=1");
-	refuses("uds>fault+ring", "fault.plan=send:again@1", VIA_INVAL, "fault.plan");
-	refuses("fault+uds>ring", ">fault.plan=send:again@1", VIA_INVAL, ">fault.plan");
+	refuses(B ">" U "+", NULL, VIA_INVAL, "found \"\"");
+	refuses(B ">+" U, NULL, VIA_INVAL, "found \"\"");
+	refuses("+" B ">" U, NULL, VIA_INVAL, "found \"\"");
+	refuses(B ">" B, NULL, VIA_INVAL, "\"" B "\" is not a upgrade");
+	refuses(U, NULL, VIA_INVAL, "\"" U "\" is not a baseline");
+	refuses(U ">" B, NULL, VIA_INVAL, "\"" U "\" is not a baseline");
+	refuses(B ">fault", NULL, VIA_INVAL, "\"fault\" is not a upgrade");
+	refuses(B ">" U "+fault", NULL, VIA_INVAL, "\"fault\" is not a upgrade");
+	refuses(U "+" B, NULL, VIA_INVAL, "\"" U "\" is not a decorator");
+	refuses(B ">" U ">" U, NULL, VIA_INVAL, "at most one '>'");
+	refuses(B ">" U ">", NULL, VIA_INVAL, "at most one '>'");
+	refuses(B ">nosuch", NULL, VIA_NOTFOUND, "nosuch");
+	refuses(B ">" U " ", NULL, VIA_NOTFOUND, U " ");
+	refuses(B ">" U, U ".x=1", VIA_INVAL, U ".x=1");
+	refuses(B ">" U, ">" B ".x=1", VIA_INVAL, ">" B ".x=1");
+	refuses(B ">" U, ">", VIA_INVAL, "found \">\"");
+	refuses(B ">" U, ">>" U ".x=1", VIA_INVAL, ">>" U ".x=1");
+	refuses(B ">fault+" U, "fault.plan=send:again@1", VIA_INVAL, "fault.plan");
+	refuses("fault+" B ">" U, ">fault.plan=send:again@1", VIA_INVAL, ">fault.plan");
 }
 
 /* Lines with a '>' are for what stands behind it. */
 Test(upgraded, configuration_reaches_the_layer_it_is_for)
 {
-	via_endpoint ep = sr_endpoint("fault+uds>fault+ring", "svc");
+	via_endpoint ep = sr_endpoint("fault+" B ">fault+" U, "svc");
 	via_message m = request(1, "x", 1);
 	sr_pair p;
 
 	ep.config = "fault.plan=send:again@1\n>fault.plan=commit:error=IO@2\n";
-	sr_listen("fault+uds>fault+ring", NULL);
+	sr_listen("fault+" B ">fault+" U, NULL);
 	sr_ok(via_session_start(r_, &ep, NULL, &p.client));
 	sr_ok(sr_handshake(p.client, &p.server)); /* HELLO was put off once */
 	sr_ok(via_session_send(p.client, &m));
@@ -525,11 +544,18 @@ Test(upgraded, the_named_upgrade_carries_the_data)
 	static const struct {
 		const char *spec;
 		uint32_t offered, selected;
-	} t[] = {{"uds>ring", 0x10001, 0x10000}, {"uds>posixshm", 3, 2}};
+	} t[] = {
+#if defined(_WIN32)
+		{"pipe>winshm", 3, 2},
+#else
+		{"uds>ring", 0x10001, 0x10000},
+		{"uds>posixshm", 3, 2},
+#endif
+	};
 	via_session_info i;
 	uint32_t k;
 
-	for (k = 0; k < 2; k++) {
+	for (k = 0; k < sizeof t / sizeof t[0]; k++) {
 		sr_pair p = connect_pair(t[k].spec, NULL);
 
 		i = sr_info(p.client);

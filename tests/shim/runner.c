@@ -9,6 +9,7 @@ struct options {
 	double timeout;
 	int list, verbose, quiet, in_process;
 	char *worker; /* "suite/name#parameter": run this one and leave */
+	char *call;   /* for shim_call */
 };
 
 static struct options opt = {.filter = "*"};
@@ -93,6 +94,8 @@ static int parse_options(int argc, char **argv)
 			opt.tap = value;
 		else if ((value = value_of(argv, argc, &i, "--worker")) != NULL)
 			opt.worker = value;
+		else if ((value = value_of(argv, argc, &i, "--call")) != NULL)
+			opt.call = value;
 		else if (parse_flag(argv[i]) != 0) {
 			fprintf(stderr, "unknown option '%s'\n", argv[i]);
 			return -1;
@@ -171,6 +174,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (opt.worker != NULL)
 		return run_worker(opt.worker);
+	if (opt.call != NULL)
+		return shim_call != NULL ? shim_call(opt.call) : WORKER_FAILED;
 	if (opt.list) {
 		report_list(is_wanted);
 		return 0;

@@ -9,6 +9,7 @@
 enum { JUMP_FAILED = 1, JUMP_SKIPPED = 2 };
 
 struct shim_test *shim_tests;
+int (*shim_call)(const char *word);
 static struct shim_suite *suites;
 static atomic_int n_failures;
 static _Thread_local jmp_buf *way_out; /* of the thread that runs the test, nowhere else */

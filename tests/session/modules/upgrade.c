@@ -1,22 +1,19 @@
-/* tests/session/modules/upgrade.c - an upgrade over socket pairs, whose failures its configuration chooses.
+/* tests/session/modules/upgrade.c - an upgrade over pairs of ends, whose failures its configuration chooses.
  *
- * Serves profile 0x20000, and 0x40000 by request. The server's half is made at provision; the client's half waits in a table under
- * the session's number (mode=key) or travels as a descriptor with HELLO_ACK (mode=handles). The table and
- * the vtable are static: this module is never in two registries of one process. Threads: the core's rules
- * plus one lock around the table. Syscalls: sockets. Peer: this process.
+ * Serves profile 0x20000. The server's half is made at provision; the client's half waits in a table under
+ * the session's number (mode=key) or travels as a handle with HELLO_ACK (mode=handles). The table and the
+ * vtable are static: this module is never in two registries of one process. Threads: the core's rules plus
+ * one lock around the table. Syscalls: pair_posix.c, pair_windows.c. Peer: this process.
  *
  *	mode=key|handles|mute|bad-link|provision-fails|attach-fails	mute: the end of the data link is not seen
  *	again=N		the first N attach calls answer AGAIN
  *	needs=N		capabilities asked of the baseline
  */
-#include <errno.h>
-#include <poll.h>
+#include "pair.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <viaduct/module.h>
 
 enum { MAX_WAITING = 64 };
@@ -31,7 +28,7 @@ struct up_link {
 	via_link base;
 	via_limits limits;
 	const via_host *h;
-	int fd;
+	pair_end end;
 	uint8_t *buf;
 	uint32_t cap;
 	_Atomic via_rc aborted;
@@ -40,38 +37,38 @@ struct up_link {
 
 static struct {
 	uint64_t id;
-	int fd;
-} waiting[MAX_WAITING]; /* client halves, and in mode mute a second descriptor of every half */
+	pair_end end;
+} waiting[MAX_WAITING]; /* client halves, and in mode mute a second hold on every half */
 static uint32_t n_waiting;
 static atomic_flag lock = ATOMIC_FLAG_INIT;
 
-static void table_put(uint64_t id, int fd)
+static void table_put(uint64_t id, pair_end end)
 {
 	while (atomic_flag_test_and_set(&lock))
 		;
 	if (n_waiting < MAX_WAITING) {
 		waiting[n_waiting].id = id;
-		waiting[n_waiting++].fd = fd;
+		waiting[n_waiting++].end = end;
 	} else {
-		close(fd);
+		pair_close(end);
 	}
 	atomic_flag_clear(&lock);
 }
 
-static int table_take(uint64_t id)
+static pair_end table_take(uint64_t id)
 {
+	pair_end end = PAIR_NONE;
 	uint32_t i;
-	int fd = -1;
 
 	while (atomic_flag_test_and_set(&lock))
 		;
-	for (i = 0; i < n_waiting && fd < 0; i++)
+	for (i = 0; i < n_waiting && end == PAIR_NONE; i++)
 		if (waiting[i].id == id) {
-			fd = waiting[i].fd;
+			end = waiting[i].end;
 			waiting[i] = waiting[--n_waiting];
 		}
 	atomic_flag_clear(&lock);
-	return fd;
+	return end;
 }
 
 /* -- link ------------------------------------------------------------------------------------------------- */
@@ -101,44 +98,29 @@ static via_rc VIA_CALL up_send(via_link *base, const via_msg *m, uint32_t n)
 {
 	struct up_link *l = link_of(base);
 	via_rc why = atomic_load(&l->aborted);
-	struct iovec v[4];
-	struct msghdr mh = {.msg_iov = v};
-	uint32_t i;
 
 	if (why != VIA_OK)
 		return why;
-	if (n != 1 || m->n_iov > 4)
-		return VIA_INVAL;
-	for (i = 0; i < m->n_iov; i++)
-		v[i] = (struct iovec){(void *)(uintptr_t)m->iov[i].base, (size_t)m->iov[i].len};
-	mh.msg_iovlen = m->n_iov;
-	if (sendmsg(l->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-		return 1;
-	if (errno == EAGAIN)
-		return VIA_AGAIN;
-	return errno == EMSGSIZE ? VIA_TOOBIG : VIA_RESET;
+	return n != 1 || m->n_iov > PAIR_IOV ? VIA_INVAL : pair_send(l->end, m->iov, m->n_iov);
 }
 
 static via_rc VIA_CALL up_recv(via_link *base, via_view *out, uint32_t max)
 {
 	struct up_link *l = link_of(base);
 	via_rc why = atomic_load(&l->aborted);
-	ssize_t n;
+	uint32_t n = 0;
+	via_rc rc;
 
 	(void)max;
 	if (why != VIA_OK)
 		return why;
 	if (l->ended)
 		return VIA_CLOSED;
-	n = recv(l->fd, l->buf, l->cap, MSG_DONTWAIT);
-	if (n < 0)
-		return errno == EAGAIN ? VIA_AGAIN : VIA_RESET;
-	if (n == 0) {
-		l->ended = 1;
-		return VIA_CLOSED;
-	}
-	*out = (via_view){.data = l->buf, .len = (uint32_t)n};
-	return 1;
+	rc = pair_recv(l->end, l->buf, l->cap, &n);
+	l->ended = rc == VIA_CLOSED;
+	if (rc == 1)
+		*out = (via_view){.data = l->buf, .len = n};
+	return rc;
 }
 
 static void VIA_CALL up_release(via_link *base, const via_view *views, uint32_t n)
@@ -158,17 +140,13 @@ static via_rc VIA_CALL up_arm(via_link *base, uint32_t events, via_waitobj *out)
 
 	if (why != VIA_OK)
 		return why;
-	out->kind = VIA_WAIT_FD;
-	out->handle = l->fd;
-	out->fd_events = ((events & VIA_EV_RX) != 0 ? (uint32_t)POLLIN : 0u) |
-			 ((events & VIA_EV_TX) != 0 ? (uint32_t)POLLOUT : 0u);
+	pair_arm(l->end, events, out);
 	return VIA_OK;
 }
 
 static void VIA_CALL up_disarm(via_link *base, uint32_t events)
 {
-	(void)base;
-	(void)events;
+	pair_disarm(link_of(base)->end, events);
 }
 
 static void VIA_CALL up_abort(via_link *base, via_rc why)
@@ -177,7 +155,7 @@ static void VIA_CALL up_abort(via_link *base, via_rc why)
 	via_rc none = VIA_OK;
 
 	if (atomic_compare_exchange_strong(&l->aborted, &none, why))
-		(void)shutdown(l->fd, SHUT_RDWR);
+		pair_shutdown(l->end, 1);
 }
 
 static via_rc VIA_CALL up_expect(via_link *base, uint32_t max_record)
@@ -204,7 +182,7 @@ static via_rc VIA_CALL up_take(via_link *base, const via_view *v, via_handle *ou
 
 static via_rc VIA_CALL up_shutdown(via_link *base)
 {
-	(void)shutdown(link_of(base)->fd, SHUT_WR);
+	pair_shutdown(link_of(base)->end, 0);
 	return VIA_OK;
 }
 
@@ -226,7 +204,7 @@ static void VIA_CALL up_close(via_link *base)
 {
 	struct up_link *l = link_of(base);
 
-	close(l->fd);
+	pair_close(l->end);
 	l->h->free(l->h->ctx, l->buf);
 	l->h->free(l->h->ctx, l);
 }
@@ -250,17 +228,17 @@ static const via_link_ops up_ops = {
 	.close = up_close,
 };
 
-/* Takes fd over, also when it fails. */
-static via_rc link_make(const struct up_self *s, int fd, via_link **out)
+/* Takes the end over, also when it fails. */
+static via_rc link_make(const struct up_self *s, pair_end end, via_link **out)
 {
 	struct up_link *l = s->h->alloc(s->h->ctx, sizeof *l, _Alignof(struct up_link));
 
 	if (l == NULL) {
-		close(fd);
+		pair_close(end);
 		return s->h->fail(s->h->ctx, VIA_NOMEM, 0, "link");
 	}
 	l->h = s->h;
-	l->fd = fd;
+	l->end = end;
 	l->limits = (via_limits){.struct_size = sizeof l->limits,
 				 .max_record = strcmp(s->mode, "bad-link") == 0 ? 1 : 100000,
 				 .max_batch = 1,
@@ -286,7 +264,7 @@ static via_rc VIA_CALL up_provision(void *self, via_upgrade *u, via_link **out)
 {
 	struct up_self *s = self;
 	char text[128];
-	int fd[2];
+	pair_end end[2];
 	via_rc rc;
 
 	if (strcmp(s->mode, "provision-fails") == 0) {
@@ -294,22 +272,22 @@ static via_rc VIA_CALL up_provision(void *self, via_upgrade *u, via_link **out)
 			       u->max_request, u->max_response);
 		return s->h->fail(s->h->ctx, VIA_LIMIT, 0, text);
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) != 0)
-		return s->h->fail(s->h->ctx, VIA_IO, errno, "socketpair");
-	rc = link_make(s, fd[0], out);
+	if (pair_make(end) != 0)
+		return s->h->fail(s->h->ctx, VIA_IO, 0, "a pair of ends");
+	rc = link_make(s, end[0], out);
 	if (rc != VIA_OK) {
-		close(fd[1]);
+		pair_close(end[1]);
 		return rc;
 	}
 	if (strcmp(s->mode, "mute") == 0) {
-		table_put(UINT64_MAX, dup(fd[0]));
-		table_put(UINT64_MAX, dup(fd[1]));
+		table_put(UINT64_MAX, pair_dup(end[0]));
+		table_put(UINT64_MAX, pair_dup(end[1]));
 	}
 	if (strcmp(s->mode, "handles") == 0 || strcmp(s->mode, "bad-link") == 0) {
-		u->handles[0] = (via_handle){.value = fd[1], .kind = VIA_H_FD};
+		pair_to_handle(end[1], &u->handles[0]);
 		u->n_handles = 1;
 	} else {
-		table_put(u->session_id, fd[1]);
+		table_put(u->session_id, end[1]);
 	}
 	return VIA_OK;
 }
@@ -317,7 +295,7 @@ static via_rc VIA_CALL up_provision(void *self, via_upgrade *u, via_link **out)
 static via_rc VIA_CALL up_attach(void *self, const via_upgrade *u, via_link **out)
 {
 	struct up_self *s = self;
-	int fd;
+	pair_end end;
 
 	if (s->again != 0) {
 		s->again--;
@@ -326,12 +304,12 @@ static via_rc VIA_CALL up_attach(void *self, const via_upgrade *u, via_link **ou
 	if (strcmp(s->mode, "attach-fails") == 0)
 		return s->h->fail(s->h->ctx, VIA_IO, 0, "the door is locked");
 	if (strcmp(s->mode, "handles") == 0)
-		fd = u->n_handles == 1 ? dup((int)u->handles[0].value) : -1;
+		end = u->n_handles == 1 ? pair_from_handle(&u->handles[0]) : PAIR_NONE;
 	else
-		fd = table_take(u->session_id);
-	if (fd < 0)
+		end = table_take(u->session_id);
+	if (end == PAIR_NONE)
 		return s->h->fail(s->h->ctx, VIA_NOTFOUND, 0, "no such session");
-	return link_make(s, fd, out);
+	return link_make(s, end, out);
 }
 
 static via_transport up_transport = {
@@ -369,7 +347,7 @@ static void VIA_CALL up_fini(void *self)
 	struct up_self *s = self;
 
 	while (n_waiting > 0)
-		close(waiting[--n_waiting].fd);
+		pair_close(waiting[--n_waiting].end);
 	s->h->free(s->h->ctx, s);
 }
 

@@ -70,6 +70,10 @@ struct shim_test {
 	struct shim_test *next;
 };
 
+/* Not Criterion's. What `program --call WORD` runs instead of tests; NULL: nothing. Its result is the exit
+ * status. Tests start other processes with it (../proc_windows.c). */
+extern int (*shim_call)(const char *word);
+
 void shim_add_suite(struct shim_suite *suite);
 void shim_add_test(struct shim_test *test);
 
