@@ -160,7 +160,7 @@ static inline int ring_deny(const struct ring_self *s, const char *call)
 }
 
 #if defined(__GNUC__)
-__attribute__((format(printf, 4, 5)))
+__attribute__((cold, format(printf, 4, 5)))
 #endif
 via_rc
 ring_fail(const struct ring_self *s, via_rc rc, int err, const char *fmt, ...);
@@ -195,7 +195,7 @@ via_rc ring_wake(struct ring_link *l, _Atomic uint32_t *flag);
 via_rc ring_finish(struct ring_link *l);
 /* The peer broke the protocol: nothing it says from now on counts. */
 #if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
+__attribute__((cold, format(printf, 2, 3)))
 #endif
 via_rc
 ring_breach(struct ring_link *l, const char *fmt, ...);
