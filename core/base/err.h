@@ -6,18 +6,18 @@
 
 /* Formats the detail behind rc (at most 511 bytes) and returns rc: `return core_fail(VIA_IO, ...)`. */
 #if defined(__MINGW32__)
-__attribute__((format(gnu_printf, 2, 3)))
+__attribute__((cold, format(gnu_printf, 2, 3)))
 #elif defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
+__attribute__((cold, format(printf, 2, 3)))
 #endif
 via_rc
 core_fail(via_rc rc, const char *fmt, ...);
 
 /* The same with ": <system message> (error N)" behind it. os_error: errno or GetLastError(). */
 #if defined(__MINGW32__)
-__attribute__((format(gnu_printf, 3, 4)))
+__attribute__((cold, format(gnu_printf, 3, 4)))
 #elif defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
+__attribute__((cold, format(printf, 3, 4)))
 #endif
 via_rc
 core_fail_os(via_rc rc, int64_t os_error, const char *fmt, ...);
@@ -29,6 +29,8 @@ via_rc core_nomem(const char *what);
 via_rc core_fail_flaw(const char *what, const via_flaw *flaw);
 
 void core_error_clear(void);
+/* The detail of the calling thread: "" in its first byte is core_error_clear() without a call. */
+char *core_error_place(void);
 
 /* Puts the system's text for os_error into buf (os layer). */
 void os_error_text(int64_t os_error, char *buf, uint32_t cap);
