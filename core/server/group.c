@@ -90,10 +90,13 @@ uint32_t group_answer(struct server_conn *c)
 	if (room == NULL || !call(c, &g, room, cap))
 		return 0;
 	c->alone = !make_answers(c, &g, room);
-	sent = c->alone != 0 ? 0 : tx_send_short(c->s, g.m, g.n);
-	if (sent <= 0)
-		return 0; /* as the answer to the first of them will find out */
+	if (c->alone != 0)
+		return 0;
+	server_count(&c->worker->tally->calls, (int32_t)g.n); /* before anybody sees an answer */
+	sent = tx_send_short(c->s, g.m, g.n);
+	if (sent < 0)
+		sent = 0; /* the answer to the next one alone will find out why */
+	server_count(&c->worker->tally->calls, sent - (int32_t)g.n);
 	rx_take_short(c->s, (uint32_t)sent);
-	server_count(&c->worker->tally->calls, (uint32_t)sent);
 	return (uint32_t)sent;
 }

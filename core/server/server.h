@@ -156,9 +156,9 @@ struct server_tally {
 	uint8_t apart[48];
 };
 
-static inline void server_count(_Atomic uint64_t *of, uint32_t n)
+static inline void server_count(_Atomic uint64_t *of, int32_t n)
 {
-	atomic_store_explicit(of, atomic_load_explicit(of, memory_order_relaxed) + n,
+	atomic_store_explicit(of, atomic_load_explicit(of, memory_order_relaxed) + (uint64_t)n,
 			      memory_order_relaxed);
 }
 

@@ -367,7 +367,7 @@ void rx_take_short(via_session *s, uint32_t n)
 	rx_lane *r = &s->rx;
 
 	r->next += n;
-	if (!rx_has_view(s))
+	if (!rx_has_view(s) && n != 0)
 		give_back(s);
 }
 
