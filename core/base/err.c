@@ -82,6 +82,11 @@ void core_error_clear(void)
 	detail[0] = '\0';
 }
 
+char *core_error_place(void)
+{
+	return detail;
+}
+
 const char *via_error(void)
 {
 	return detail;

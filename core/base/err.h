@@ -5,10 +5,10 @@
 #include <viaduct/app/base.h>
 
 /* Formats the detail behind rc (at most 511 bytes) and returns rc: `return core_fail(VIA_IO, ...)`. */
-via_rc core_fail(via_rc rc, const char *fmt, ...) VIA_PRINTF(2, 3);
+via_rc core_fail(via_rc rc, const char *fmt, ...) VIA_COLD VIA_PRINTF(2, 3);
 
 /* The same with ": <system message> (error N)" behind it. os_error: errno or GetLastError(). */
-via_rc core_fail_os(via_rc rc, int64_t os_error, const char *fmt, ...) VIA_PRINTF(3, 4);
+via_rc core_fail_os(via_rc rc, int64_t os_error, const char *fmt, ...) VIA_COLD VIA_PRINTF(3, 4);
 
 /* Out of memory for `what`. */
 via_rc core_nomem(const char *what);
@@ -17,6 +17,8 @@ via_rc core_nomem(const char *what);
 via_rc core_fail_flaw(const char *what, const via_flaw *flaw);
 
 void core_error_clear(void);
+/* The detail of the calling thread: "" in its first byte is core_error_clear() without a call. */
+char *core_error_place(void);
 
 /* Puts the system's text for os_error into buf (os layer). */
 void os_error_text(int64_t os_error, char *buf, uint32_t cap);

@@ -197,51 +197,64 @@ void answer_cancel(struct server_conn *c)
 
 /* -- calls --------------------------------------------------------------------------------------------------- */
 
+static inline via_rc call_in_lane(struct server_conn *c, via_call *call)
+{
+	struct server_endpoint *ep = c->ep;
+	const via_service *service = ep->service;
+	via_rc rc;
+
+	if ((service->flags & VIA_SVC_CONCURRENT) != 0)
+		return service->call(ep->self, c->svc_session, call);
+	os_mutex_lock(&ep->lane->calls);
+	rc = service->call(ep->self, c->svc_session, call);
+	os_mutex_unlock(&ep->lane->calls);
+	return rc;
+}
+
+/* A service that may answer later. */
+static via_rc call_async(struct server_conn *c, via_call *call)
+{
+	struct pending_table *pending = reg_pending(c->ep->server->reg);
+	struct job *j = &c->job;
+	via_rc rc;
+
+	j->replied = 0;
+	atomic_store(&j->gate, 0);
+	rc = pending_add(pending, on_reply, c, &call->token);
+	if (rc != VIA_OK)
+		return rc;
+	rc = call_in_lane(c, call);
+	if (rc != VIA_PENDING && pending_remove(pending, call->token) == 0)
+		rc = VIA_PENDING; /* it has replied all the same: the reply is the answer */
+	if (rc == VIA_PENDING) {
+		atomic_store(&j->token, call->token);
+		if (atomic_load(&c->gone) != 0)
+			cancel_pending(c);
+	}
+	return rc;
+}
+
 static via_rc call_service(struct server_conn *c, const void *req, uint32_t req_len, void *dst,
 			   uint64_t cap, uint64_t *len)
 {
-	struct server_endpoint *ep = c->ep;
-	struct job *j = &c->job;
-	struct pending_table *pending = NULL;
-	int is_async = (ep->service->flags & VIA_SVC_ASYNC) != 0;
+	const via_service *service = c->ep->service;
+	int is_async = (service->flags & VIA_SVC_ASYNC) != 0;
 	via_call call = {.struct_size = sizeof call,
-			 .method = j->codec->method,
+			 .method = c->job.codec->method,
 			 .request = req,
 			 .request_len = req_len,
 			 .response = dst,
 			 .response_cap = cap,
 			 .deadline = VIA_FOREVER,
 			 .peer = &c->peer};
-	via_rc rc = VIA_OK;
+	via_rc rc = is_async != 0 ? call_async(c, &call) : call_in_lane(c, &call);
 
-	if (is_async != 0) {
-		pending = reg_pending(ep->server->reg);
-		j->replied = 0;
-		atomic_store(&j->gate, 0);
-		rc = pending_add(pending, on_reply, c, &call.token);
-		if (rc != VIA_OK)
-			return rc;
-	}
-	if ((ep->service->flags & VIA_SVC_CONCURRENT) != 0) {
-		rc = ep->service->call(ep->self, c->svc_session, &call);
-	} else {
-		os_mutex_lock(&ep->lane->calls);
-		rc = ep->service->call(ep->self, c->svc_session, &call);
-		os_mutex_unlock(&ep->lane->calls);
-	}
-	if (is_async != 0 && rc != VIA_PENDING && pending_remove(pending, call.token) == 0)
-		rc = VIA_PENDING; /* it has replied all the same: the reply is the answer */
-	if (is_async != 0 && rc == VIA_PENDING) {
-		atomic_store(&j->token, call.token);
-		if (atomic_load(&c->gone) != 0)
-			cancel_pending(c);
-	}
-	if (is_async == 0 && rc == VIA_PENDING)
+	if (rc == VIA_PENDING && is_async == 0)
 		return core_fail(VIA_STATE, "service %s answered VIA_PENDING without VIA_SVC_ASYNC",
-				 ep->service->name);
+				 service->name);
 	if (rc == VIA_OK && call.response_len > cap)
 		return core_fail(VIA_STATE, "service %s wrote %llu bytes into room for %llu",
-				 ep->service->name, (unsigned long long)call.response_len,
+				 service->name, (unsigned long long)call.response_len,
 				 (unsigned long long)cap);
 	*len = call.response_len;
 	return rc;
@@ -275,11 +288,16 @@ static void *item_room(struct job *j, uint64_t *cap)
 	return j->dst;
 }
 
-/* Some methods have requests that are valid whatever they hold: those cost no call. */
-static int is_valid(const via_codec *codec, const void *req, uint64_t len)
+/* Some methods have requests that are valid whatever they hold, if they are so long; 0: this is none. */
+static uint32_t plain_len(const via_codec *codec)
 {
-	uint32_t plain =
-		VIA_HAS(codec, via_codec, plain_len) ? codec->plain_len[VIA_SIDE_REQUEST] : 0;
+	return VIA_HAS(codec, via_codec, plain_len) ? codec->plain_len[VIA_SIDE_REQUEST] : 0;
+}
+
+/* Those cost no call. */
+int answer_is_valid(const via_codec *codec, const void *req, uint64_t len)
+{
+	uint32_t plain = plain_len(codec);
 
 	return (plain != 0 && len >= plain) || codec->check(VIA_SIDE_REQUEST, req, len, NULL) >= 0;
 }
@@ -295,14 +313,14 @@ static uint16_t item_request(const struct job *j, const void **req, uint32_t *le
 				       len, NULL) != VIA_OK) {
 		return VIA_STATUS_BAD_ENVELOPE;
 	}
-	return is_valid(j->codec, *req, *len) ? VIA_STATUS_OK : VIA_STATUS_BAD_ENVELOPE;
+	return answer_is_valid(j->codec, *req, *len) ? VIA_STATUS_OK : VIA_STATUS_BAD_ENVELOPE;
 }
 
 /* -- batches for services that take many items at once -------------------------------------------------- */
 
 enum { CALLS_AT_ONCE = 64 };
 
-static int takes_many(const via_service *s)
+int answer_takes_many(const via_service *s)
 {
 	return (s->flags & VIA_SVC_ASYNC) == 0 && VIA_HAS(s, via_service, call_many) &&
 	       s->call_many != NULL;
@@ -311,18 +329,24 @@ static int takes_many(const via_service *s)
 static uint16_t next_requests(const struct job *j, uint32_t n, via_iov *requests)
 {
 	const via_message *m = &j->request;
-	uint32_t i;
+	uint32_t i, plain;
+	int is_shorter = 0;
 
 	if (via_wire_batch_items(m->payload, m->payload_len, m->item_count, j->index, n, requests,
 				 NULL) != VIA_OK)
 		return VIA_STATUS_BAD_ENVELOPE;
+	plain = plain_len(j->codec);
+	for (i = 0; i < n && plain != 0; i++)
+		is_shorter |= requests[i].len < plain;
+	if (plain != 0 && is_shorter == 0)
+		return VIA_STATUS_OK;
 	for (i = 0; i < n; i++)
-		if (!is_valid(j->codec, requests[i].base, requests[i].len))
+		if (!answer_is_valid(j->codec, requests[i].base, requests[i].len))
 			return VIA_STATUS_BAD_ENVELOPE;
 	return VIA_STATUS_OK;
 }
 
-static via_rc call_many(struct server_conn *c, via_calls *calls)
+via_rc answer_call_many(struct server_conn *c, via_calls *calls)
 {
 	struct server_endpoint *ep = c->ep;
 	int is_alone = (ep->service->flags & VIA_SVC_CONCURRENT) == 0;
@@ -333,8 +357,6 @@ static via_rc call_many(struct server_conn *c, via_calls *calls)
 	rc = ep->service->call_many(ep->self, c->svc_session, calls);
 	if (is_alone != 0)
 		os_mutex_unlock(&ep->lane->calls);
-	if (rc == VIA_OK)
-		rc = via_wire_batch_commit_many(&c->job.batch, calls->lengths, calls->n);
 	return rc;
 }
 
@@ -363,13 +385,41 @@ static enum answer_result run_many(struct server_conn *c)
 		calls.response = via_wire_batch_room(&j->batch, &calls.response_cap);
 		if (calls.response == NULL)
 			return finish(j, VIA_STATUS_LIMIT_EXCEEDED, 0);
-		rc = call_many(c, &calls);
+		rc = answer_call_many(c, &calls);
+		if (rc == VIA_OK)
+			rc = via_wire_batch_commit_many(&j->batch, lengths, calls.n);
 		if (rc != VIA_OK)
 			return finish(j, status_of(c, rc), 0);
 		j->index += calls.n;
 	}
 	return finish(j, VIA_STATUS_OK, (uint32_t)via_wire_batch_finish(&j->batch));
 }
+
+/* -- one call, answered at once ---------------------------------------------------------------------- */
+
+int answer_is_simple(const struct server_conn *c)
+{
+	return (c->ep->service->flags & (VIA_SVC_BLOCKING | VIA_SVC_ASYNC)) == 0 &&
+	       (c->job.request.flags & VIA_WIRE_FLAG_BATCH) == 0;
+}
+
+uint16_t answer_simply(struct server_conn *c, uint8_t *dst, uint32_t cap, uint32_t *len)
+{
+	const via_message *m = &c->job.request;
+	uint64_t used = 0;
+	via_rc rc;
+
+	*len = 0;
+	if (!answer_is_valid(c->job.codec, m->payload, m->payload_len))
+		return VIA_STATUS_BAD_ENVELOPE;
+	rc = call_service(c, m->payload, m->payload_len, dst, cap, &used);
+	if (rc != VIA_OK)
+		return status_of(c, rc);
+	*len = (uint32_t)used;
+	return VIA_STATUS_OK;
+}
+
+/* -- any message --------------------------------------------------------------------------------------- */
 
 void answer_begin(struct server_conn *c, uint8_t *dst, uint32_t cap)
 {
@@ -397,7 +447,7 @@ enum answer_result answer_run(struct server_conn *c)
 	if (j->index == 0 && j->is_batch != 0 &&
 	    via_wire_batch_begin(&j->batch, j->dst, j->cap, n) != VIA_OK)
 		return finish(j, VIA_STATUS_LIMIT_EXCEEDED, 0);
-	if (j->is_batch != 0 && takes_many(c->ep->service))
+	if (j->is_batch != 0 && answer_takes_many(c->ep->service))
 		return run_many(c);
 	for (; j->index < n; j->index++) {
 		const void *req;

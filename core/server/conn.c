@@ -50,6 +50,7 @@ static void start_linger(struct server_conn *c)
 {
 	via_link *l = c->s->data, *end = conn_end_link(c);
 
+	rx_drop_all(c->s); /* from here on the link is read, not the session */
 	/* closing now could overtake the answer: the peer reads it, sees the end and closes */
 	if (l->ops->shutdown(l) != VIA_OK || (end != l && end->ops->shutdown(end) != VIA_OK)) {
 		conn_close(c);
@@ -64,7 +65,7 @@ static int has_unread(struct server_conn *c)
 {
 	if (rx_fetch(c->s) != VIA_OK)
 		return 0;
-	rx_drop_view(c->s);
+	rx_drop_all(c->s);
 	return 1;
 }
 
@@ -173,7 +174,6 @@ static void learn_size(struct server_conn *c)
 static void make_answer(struct server_conn *c, const via_message *request, uint16_t status,
 			const void *payload, uint32_t len)
 {
-	via_server *s = c->worker->server;
 	int is_batch = status == VIA_STATUS_OK && (request->flags & VIA_WIRE_FLAG_BATCH) != 0;
 
 	c->out = (via_message){.kind = VIA_WIRE_RESPONSE,
@@ -185,8 +185,9 @@ static void make_answer(struct server_conn *c, const via_message *request, uint1
 			       .id = request->id,
 			       .payload = payload};
 	c->close_after = status != VIA_STATUS_OK && status != VIA_STATUS_UNSUPPORTED;
-	atomic_fetch_add_explicit(status == VIA_STATUS_OK ? &s->calls : &s->calls_failed, 1,
-				  memory_order_relaxed);
+	server_count(status == VIA_STATUS_OK ? &c->worker->tally->calls
+					     : &c->worker->tally->calls_failed,
+		     1);
 	c->answer_len = len;
 	via_session_release(c->s, request);
 	if (c->in_place != 0 && status != VIA_STATUS_OK) {
@@ -198,7 +199,7 @@ static void make_answer(struct server_conn *c, const via_message *request, uint1
 
 /* -- requests in ------------------------------------------------------------------------------------------- */
 
-static uint8_t *inline_room(struct server_conn *c, uint32_t len)
+uint8_t *conn_worker_room(struct server_conn *c, uint32_t len)
 {
 	struct server_worker *w = c->worker;
 	const core_env *e = w->server->env;
@@ -226,7 +227,7 @@ static uint8_t *room_for_answer(struct server_conn *c, uint32_t service_flags, u
 	if ((service_flags & (VIA_SVC_BLOCKING | VIA_SVC_ASYNC)) != 0)
 		return conn_room(c, len);
 	if (c->answer_len < IN_PLACE_FROM || via_session_reserve(c->s, len, &room) != VIA_OK)
-		return inline_room(c, len);
+		return conn_worker_room(c, len);
 	c->in_place = 1;
 	return room;
 }
@@ -242,13 +243,16 @@ static void give_to_pool(struct server_conn *c)
 	make_answer(c, &c->job.request, VIA_STATUS_INTERNAL_ERROR, NULL, 0);
 }
 
+static void finish(struct server_conn *c, uint16_t status, const uint8_t *answer, uint32_t len)
+{
+	if (status == VIA_STATUS_LIMIT_EXCEEDED)
+		learn_size(c);
+	make_answer(c, &c->job.request, status, answer, len);
+}
+
 static void job_done(struct server_conn *c)
 {
-	struct job *j = &c->job;
-
-	if (j->status == VIA_STATUS_LIMIT_EXCEEDED)
-		learn_size(c);
-	make_answer(c, &j->request, j->status, j->dst, j->len);
+	finish(c, c->job.status, c->job.dst, c->job.len);
 }
 
 static void run_answer(struct server_conn *c)
@@ -265,7 +269,7 @@ static void take_message(struct server_conn *c, const via_message *m)
 {
 	uint32_t room = c->s->max_out;
 	uint16_t status = answer_bind(c, m);
-	uint32_t flags;
+	uint32_t flags, len;
 	uint8_t *dst;
 
 	c->deadline = 0; /* of its parts; the call takes as long as it takes */
@@ -277,6 +281,11 @@ static void take_message(struct server_conn *c, const via_message *m)
 	dst = room_for_answer(c, flags, room);
 	if (dst == NULL) {
 		make_answer(c, m, VIA_STATUS_INTERNAL_ERROR, NULL, 0);
+		return;
+	}
+	if (answer_is_simple(c)) {
+		status = answer_simply(c, dst, room, &len);
+		finish(c, status, dst, len);
 		return;
 	}
 	answer_begin(c, dst, room);
@@ -308,14 +317,21 @@ static void session_ended(struct server_conn *c, via_rc rc)
 	conn_close(c);
 }
 
-/* Takes one message. 0: there is none, or the conn has other things to do first. */
-static int take_one(struct server_conn *c)
+/* Takes a message, or several short ones. How many; 0: there is none, or the conn has other things to do first. */
+static uint32_t take_some(struct server_conn *c)
 {
 	via_message *m = &c->job.request;
+	uint32_t n;
 	via_rc rc;
 
-	core_error_clear();
-	rc = via_session_recv(c->s, m);
+	c->worker->error[0] = '\0';
+	rc = rx_fetch(c->s);
+	if (rc == VIA_OK) {
+		n = group_answer(c);
+		if (n != 0)
+			return n;
+		rc = via_session_recv(c->s, m);
+	}
 	if (rc == VIA_OK) {
 		take_message(c, m);
 		return 1;
@@ -406,7 +422,7 @@ static int is_draining(const struct server_worker *w)
 uint32_t conn_pump(struct server_conn *c)
 {
 	struct server_worker *w = c->worker;
-	uint32_t served = 0, most;
+	uint32_t served = 0, most, n;
 
 	if (c->lingering != 0)
 		return linger(c);
@@ -425,9 +441,10 @@ uint32_t conn_pump(struct server_conn *c)
 	/* the list is the owner: a conn that is gone, busy or waiting for room is left alone */
 	while (served < most && w->current == c && c->busy == 0 && c->out_waiting == 0 &&
 	       c->lingering == 0 && (served == 0 || is_draining(w) == 0)) {
-		if (take_one(c) == 0)
+		n = take_some(c);
+		if (n == 0)
 			break;
-		served++;
+		served += n;
 	}
 	if (w->current == c) {
 		c->comes_in_bursts = served > 1;

@@ -72,6 +72,8 @@ static struct server_conn *look_over_hot(struct server_worker *w)
 		struct server_conn *c = w->hot[i - 1];
 		const via_link *l = c->s->data;
 
+		if (rx_has_view(c->s))
+			return c;
 		if (l->rx_word != NULL ? os_load64(l->rx_word) != l->rx_seen
 				       : rx_fetch(c->s) != VIA_AGAIN)
 			return c;

@@ -2,7 +2,7 @@
 #include "server.h"
 #include <string.h>
 
-enum { DEFAULT_WORKERS_MAX = 4, WORKERS_MAX = 64, POOL_MAX = 256 };
+enum { DEFAULT_WORKERS_MAX = 4, POOL_MAX = 256 };
 #define DEFAULT_POOL 2u
 #define DEFAULT_SESSIONS 1024u
 #define DEFAULT_SEND_TIMEOUT_MS 30000u
@@ -340,10 +340,13 @@ void via_server_get_stats(via_server *s, via_server_stats *out)
 			       .n_sessions = atomic_load(&s->n_sessions),
 			       .accepted = atomic_load(&s->accepted),
 			       .refused = atomic_load(&s->refused),
-			       .handshakes_failed = atomic_load(&s->handshakes_failed),
-			       .calls = atomic_load(&s->calls),
-			       .calls_failed = atomic_load(&s->calls_failed)};
+			       .handshakes_failed = atomic_load(&s->handshakes_failed)};
+	uint32_t i;
 
+	for (i = 0; i < WORKERS_MAX; i++) {
+		st.calls += atomic_load(&s->tally[i].calls);
+		st.calls_failed += atomic_load(&s->tally[i].calls_failed);
+	}
 	memcpy(out, &st, n);
 }
 

@@ -5,7 +5,7 @@
  *   worker.c   event loop, spinning, timers          answer.c   a message through its service
  *   pool.c     threads for blocking services         pending.c  answers that come later
  *   accept.c   listeners, admission, spreading       watch.c    what the poller knows of a session
- *   hot.c      sessions in conversation
+ *   hot.c      sessions in conversation                 group.c    short messages, several in one go
  *
  * A conn belongs to one worker at a time and only that worker's thread touches it, except while a pool
  * thread answers its message: then nobody else does. */
@@ -14,7 +14,7 @@
 #include "../session/session.h"
 #include <viaduct/app/server.h>
 
-enum { MAX_METHODS = 8, MAX_HOT = 8 };
+enum { MAX_METHODS = 8, MAX_HOT = 8, WORKERS_MAX = 64 };
 #define LINGER_NS \
 	1000000000u /* how long a peer may take to read the answer that closes its session */
 #define GROWTH_CEILING 1048576u /* docs/wire.md section 15: learned sizes */
@@ -108,6 +108,7 @@ struct server_conn {
 	uint32_t answer_len; /* of the last answer */
 	uint32_t n_pumps;
 	int comes_in_bursts; /* more than one message was there last time */
+	int alone;           /* answers turned out too long to be sent together */
 	int svc_open;
 	void *svc_session;
 	via_peer peer;
@@ -140,12 +141,26 @@ struct server_worker {
 	struct server_conn *ready, **ready_tail; /* to be served before the next sleep */
 	uint32_t n_ready;
 	uint32_t round; /* counts looks at the poller */
-	uint8_t *resp;  /* answers are made here */
+	struct server_tally *tally;
+	char *error;   /* core_error_place() of its thread */
+	uint8_t *resp; /* answers are made here */
 	uint32_t resp_cap;
 	uint64_t budget;
 	uint32_t n_handshakes;
 	int draining;
 };
+
+/* What a worker has answered. Only its thread writes: no lock, and a line of its own. */
+struct server_tally {
+	_Atomic uint64_t calls, calls_failed;
+	uint8_t apart[48];
+};
+
+static inline void server_count(_Atomic uint64_t *of, int32_t n)
+{
+	atomic_store_explicit(of, atomic_load_explicit(of, memory_order_relaxed) + (uint64_t)n,
+			      memory_order_relaxed);
+}
 
 struct server_pool {
 	os_mutex lock;
@@ -171,15 +186,27 @@ struct via_server {
 	os_mutex lock;     /* with idle */
 	os_cond idle;      /* a conn has gone */
 	atomic_uint n_conns, n_sessions;
-	_Atomic uint64_t accepted, refused, handshakes_failed, calls, calls_failed;
+	_Atomic uint64_t accepted, refused, handshakes_failed;
+	struct server_tally
+		tally[WORKERS_MAX]; /* of each worker, those of earlier starts included */
 	reg_pin hold;
 };
+
+/* group.c */
+/* Answers short messages that came together in one go. How many; 0: the next one is to be answered alone. */
+uint32_t group_answer(struct server_conn *c);
 
 /* answer.c */
 enum answer_result { ANSWER_READY, ANSWER_PENDING };
 /* Finds the service and the codec of a message; a status other than OK is the whole answer. */
 uint16_t answer_bind(struct server_conn *c, const via_message *m);
 void answer_unbind(struct server_endpoint *ep);
+/* A message that is one call of a service which answers at once needs nothing of what follows but this. */
+int answer_is_simple(const struct server_conn *c);
+uint16_t answer_simply(struct server_conn *c, uint8_t *dst, uint32_t cap, uint32_t *len);
+int answer_takes_many(const via_service *s);
+int answer_is_valid(const via_codec *codec, const void *req, uint64_t len);
+via_rc answer_call_many(struct server_conn *c, via_calls *calls);
 /* Starts and continues the message in c->job.request. dst has room for cap bytes. */
 void answer_begin(struct server_conn *c, uint8_t *dst, uint32_t cap);
 enum answer_result answer_run(struct server_conn *c);
@@ -204,6 +231,7 @@ const char *conn_peer(const struct server_conn *c);
 /* The link that tells when the peer has gone: that of the data, unless it cannot. */
 via_link *conn_end_link(const struct server_conn *c);
 uint8_t *conn_room(struct server_conn *c, uint32_t len);
+uint8_t *conn_worker_room(struct server_conn *c, uint32_t len);
 
 /* worker.c */
 via_rc worker_open(via_server *s, struct server_worker *w);

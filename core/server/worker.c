@@ -357,6 +357,7 @@ void worker_main(void *arg)
 	struct server_conn *inbox;
 	int state;
 
+	w->error = core_error_place();
 	w->budget = wait_budget(s->env, reg_policy(s->reg));
 	accept_start(w);
 	for (;;) {
@@ -394,6 +395,7 @@ via_rc worker_open(via_server *s, struct server_worker *w)
 
 	w->kind = KEY_WAKER;
 	w->server = s;
+	w->tally = &s->tally[w - s->workers];
 	w->next_deadline = VIA_FOREVER;
 	w->ready_tail = &w->ready;
 	rc = os_poller_open(s->env, &w->poller);

@@ -106,7 +106,7 @@ static void discard_input(via_session *s)
 	via_view v;
 	int i;
 
-	rx_drop_view(s);
+	rx_drop_all(s);
 	for (i = 0; i < DISCARD_MAX && s->base->ops->recv(s->base, &v, 1) > 0; i++)
 		s->base->ops->release(s->base, &v, 1);
 }

@@ -71,7 +71,7 @@ static via_rc send_hello(via_session *s)
 /* What the answer says is remembered also when it is a refusal. */
 static via_rc read_ack(via_session *s)
 {
-	const via_view *v = &s->rx.view;
+	const via_view *v = &s->rx.views[s->rx.next];
 	uint8_t bytes[VIA_EXPECT_INITIAL];
 	uint32_t len = v->len < sizeof bytes ? v->len : (uint32_t)sizeof bytes;
 	via_flaw why;

@@ -137,13 +137,14 @@ static via_rc refuse(via_session *s, uint16_t status)
 static via_rc read_hello(via_session *s)
 {
 	uint8_t bytes[VIA_EXPECT_INITIAL];
-	uint32_t len = s->rx.view.len < sizeof bytes ? s->rx.view.len : (uint32_t)sizeof bytes;
+	const via_view *v = &s->rx.views[s->rx.next];
+	uint32_t len = v->len < sizeof bytes ? v->len : (uint32_t)sizeof bytes;
 	via_wire_hello hello;
 	via_wire_ack ack;
 	via_flaw why;
 	uint16_t status;
 
-	memcpy(bytes, s->rx.view.data, len);
+	memcpy(bytes, v->data, len);
 	switch (via_wire_hello_inspect(bytes, len, &hello, &why)) {
 	case VIA_HELLO_ACCEPT:
 		break;

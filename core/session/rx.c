@@ -6,6 +6,8 @@
 #include "session.h"
 #include <string.h>
 
+enum { KEEP_MOST = 256 }; /* bytes of a record that is given back later, with others */
+
 static via_rc lane_fail(via_session *s, via_rc rc)
 {
 	via_rc none = VIA_OK;
@@ -28,33 +30,72 @@ static via_rc lane_state(const via_session *s)
 
 /* -- records --------------------------------------------------------------------------------------- */
 
+static via_link *lane_link(const via_session *s)
+{
+	return s->phase == PHASE_UP ? s->data : s->base;
+}
+
+/* Where records come several at a time they are fetched together. Where they come alone no more than one is asked
+ * for: a look at the line behind it would take that away from a peer that is about to write there. */
 via_rc rx_fetch(via_session *s)
 {
-	via_link *l = s->phase == PHASE_UP ? (via_link *)s->data : s->base;
+	rx_lane *r = &s->rx;
+	via_link *l;
 	via_rc rc;
 
-	if (s->rx.has_view != 0)
+	if (rx_has_view(s))
 		return VIA_OK;
-	rc = atomic_load(&s->rx.fail);
+	rc = atomic_load(&r->fail);
 	if (rc != VIA_OK)
 		return rc;
-	rc = l->ops->recv(l, &s->rx.view, 1);
-	if (rc == VIA_AGAIN || rc == 0)
+	l = lane_link(s);
+	rc = l->ops->recv(l, r->views, r->at_once);
+	if (rc == VIA_AGAIN || rc == 0) {
+		if (r->in_row < 2)
+			r->at_once = 1;
+		r->in_row = 0;
 		return VIA_AGAIN;
+	}
 	if (rc < 0)
 		return lane_fail(s, session_link_end(rc));
-	s->rx.has_view = 1;
+	r->oldest = r->next = 0;
+	r->n_views = (uint32_t)rc;
+	r->in_row += r->n_views;
+	if (r->in_row > 1 && s->phase == PHASE_UP)
+		r->at_once = s->rx_at_once;
 	return VIA_OK;
 }
 
+static void give_back(via_session *s)
+{
+	rx_lane *r = &s->rx;
+	via_link *l = lane_link(s);
+
+	l->ops->release(l, &r->views[r->oldest], r->next - r->oldest);
+	r->oldest = r->next;
+}
+
+/* Short records go back with the last of those that were fetched with them. */
 void rx_drop_view(via_session *s)
 {
-	via_link *l = s->phase == PHASE_UP ? (via_link *)s->data : s->base;
+	rx_lane *r = &s->rx;
 
-	if (s->rx.has_view != 0)
-		l->ops->release(l, &s->rx.view, 1);
-	s->rx.has_view = 0;
-	s->rx.view_out = 0;
+	r->view_out = 0;
+	if (!rx_has_view(s))
+		return;
+	r->next++;
+	if (!rx_has_view(s) || r->views[r->next - 1].len > KEEP_MOST)
+		give_back(s);
+}
+
+void rx_drop_all(via_session *s)
+{
+	rx_lane *r = &s->rx;
+
+	r->view_out = 0;
+	r->next = r->n_views;
+	if (r->oldest != r->next)
+		give_back(s);
 }
 
 static via_rc reserve_buffer(via_session *s, uint32_t len)
@@ -74,29 +115,17 @@ static via_rc reserve_buffer(via_session *s, uint32_t len)
 
 /* -- first packet ------------------------------------------------------------------------------------ */
 
-static via_rc check_kind(const via_session *s, const via_wire_header *h)
-{
-	uint16_t kind = s->is_server != 0 ? VIA_WIRE_REQUEST : VIA_WIRE_RESPONSE;
-
-	if (h->kind == kind)
-		return VIA_OK;
-	return core_fail(VIA_PROTO, "message kind: expected %u, found %u", kind, h->kind);
-}
-
 static via_rc check_header(via_session *s, const via_wire_header *h)
 {
-	uint32_t items =
-		s->is_server != 0 ? s->agreed.max_request_batch : s->agreed.max_response_batch;
-	via_rc rc = check_kind(s, h);
-
-	if (rc != VIA_OK)
-		return rc;
+	if (h->kind != s->kind_in)
+		return core_fail(VIA_PROTO, "message kind: expected %u, found %u", s->kind_in,
+				 h->kind);
 	if (h->payload_len > s->max_in)
 		return core_fail(VIA_LIMIT, "payload_len: expected at most %u as agreed, found %u",
 				 s->max_in, h->payload_len);
-	if (h->item_count > items)
+	if (h->item_count > s->items_in)
 		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u",
-				 items, h->item_count);
+				 s->items_in, h->item_count);
 	if (s->is_server == 0 && inflight_take(&s->flight, h->message_id) == 0)
 		return core_fail(VIA_PROTO, "message_id %llu answers no request in flight",
 				 (unsigned long long)h->message_id);
@@ -122,43 +151,95 @@ static via_rc check_length(const via_session *s, const via_wire_header *h, const
 }
 
 /* The payload of a whole message: checked as far as the transport does, and lent to the caller. */
-static via_rc deliver(via_session *s, const void *payload, via_message *m)
+static inline via_rc deliver(via_session *s, const via_wire_header *h, const void *payload,
+			     via_message *m)
 {
-	const via_wire_header *h = &s->rx.header;
-
 	if ((h->flags & VIA_WIRE_FLAG_BATCH) != 0 && h->item_count > 1) {
 		via_flaw why;
 
 		if (via_wire_batch_check(payload, h->payload_len, h->item_count, &why) != VIA_OK)
 			return core_fail_flaw("batch directory", &why);
 	}
-	*m = (via_message){.kind = h->kind,
-			   .flags = h->flags,
-			   .code = h->code,
-			   .status = h->status,
-			   .item_count = h->item_count,
-			   .payload_len = h->payload_len,
-			   .id = h->message_id,
-			   .payload = payload};
+	m->kind = h->kind;
+	m->flags = h->flags;
+	m->code = h->code;
+	m->status = h->status;
+	m->item_count = h->item_count;
+	m->payload_len = h->payload_len;
+	m->id = h->message_id;
+	m->payload = payload;
 	s->rx.lent = 1;
 	return VIA_OK;
 }
 
-static via_rc first_packet(via_session *s, via_message *m)
+/* What of the payload came with the header: lent where it lies, or copied if the peer can still change it or more
+ * is to come. */
+static inline via_rc place_payload(via_session *s, const via_wire_header *h, const via_view *v,
+				   const uint8_t **payload)
 {
 	rx_lane *r = &s->rx;
-	const via_view *v = &r->view;
-	const uint8_t *bytes = v->data;
-	uint8_t head[VIA_WIRE_HEADER];
-	uint32_t body;
+	uint32_t body = v->len - VIA_WIRE_HEADER;
+	via_rc rc;
+
+	*payload = (const uint8_t *)v->data + VIA_WIRE_HEADER;
+	if (body == h->payload_len &&
+	    ((v->flags & VIA_VIEW_SHARED) == 0 || (s->config.flags & VIA_SESSION_BORROW) != 0)) {
+		r->view_out = 1;
+		return VIA_OK;
+	}
+	rc = reserve_buffer(s, h->payload_len);
+	if (rc != VIA_OK)
+		return rc;
+	copy_bytes(r->buf, *payload, body);
+	*payload = r->buf;
+	rx_drop_view(s);
+	return VIA_OK;
+}
+
+static inline via_wire_header header_in(const uint8_t *head)
+{
+	return (via_wire_header){.kind = get_u16(head, 8),
+				 .flags = get_u16(head, 10),
+				 .code = get_u16(head, 12),
+				 .status = get_u16(head, 14),
+				 .payload_len = get_u32(head, 16),
+				 .item_count = get_u32(head, 20),
+				 .message_id = get_u64(head, 24)};
+}
+
+static inline void fill_message(via_message *m, const uint8_t *head, const void *payload)
+{
+	m->kind = get_u16(head, 8);
+	m->flags = get_u16(head, 10);
+	m->code = get_u16(head, 12);
+	m->status = get_u16(head, 14);
+	m->item_count = get_u32(head, 20);
+	m->payload_len = get_u32(head, 16);
+	m->id = get_u64(head, 24);
+	m->payload = payload;
+}
+
+/* A message that came in one record with nothing wrong in its header, as nearly all do: found out in a few
+ * comparisons. For any other first_packet() knows what it is. head: a copy of the header. */
+static inline int is_whole(const via_session *s, const uint8_t *head, const via_view *v)
+{
+	uint32_t len = v->len - VIA_WIRE_HEADER;
+
+	return is_header_of(head, s->kind_in) && get_u32(head, 16) == len && len <= s->max_in &&
+	       get_u32(head, 20) <= s->items_in && (v->flags & VIA_VIEW_CUT) == 0;
+}
+
+/* The message that begins in views[next]; VIA_AGAIN: more of it is to come. */
+static via_rc first_packet(via_session *s, const uint8_t *head, via_message *m)
+{
+	rx_lane *r = &s->rx;
+	const via_view *v = &r->views[r->next];
+	uint32_t body = v->len - VIA_WIRE_HEADER;
+	const uint8_t *payload;
 	via_flaw why;
 	via_rc rc;
 
-	if (v->len < sizeof head)
-		return core_fail(VIA_PROTO, "packet: expected at least %u bytes, found %u",
-				 VIA_WIRE_HEADER, v->len);
-	memcpy(head, bytes, sizeof head);
-	if (via_wire_header_decode(head, sizeof head, &r->header, &why) != VIA_OK)
+	if (via_wire_header_decode(head, VIA_WIRE_HEADER, &r->header, &why) != VIA_OK)
 		return core_fail_flaw("outer header", &why);
 	rc = check_header(s, &r->header);
 	if (rc == VIA_LIMIT)
@@ -169,21 +250,12 @@ static via_rc first_packet(via_session *s, via_message *m)
 				   .id = r->header.message_id};
 	if (rc == VIA_OK)
 		rc = check_length(s, &r->header, v);
+	if (rc == VIA_OK)
+		rc = place_payload(s, &r->header, v, &payload);
 	if (rc != VIA_OK)
 		return rc;
-	body = v->len - VIA_WIRE_HEADER;
-	if (body == r->header.payload_len &&
-	    ((v->flags & VIA_VIEW_SHARED) == 0 || (s->config.flags & VIA_SESSION_BORROW) != 0)) {
-		r->view_out = 1;
-		return deliver(s, bytes + VIA_WIRE_HEADER, m);
-	}
-	rc = reserve_buffer(s, r->header.payload_len);
-	if (rc != VIA_OK)
-		return rc;
-	copy_bytes(r->buf, bytes + VIA_WIRE_HEADER, body);
-	rx_drop_view(s);
 	if (body == r->header.payload_len)
-		return deliver(s, r->buf, m);
+		return deliver(s, &r->header, payload, m);
 	r->partial = 1;
 	r->got = body;
 	r->index = 1;
@@ -191,6 +263,26 @@ static via_rc first_packet(via_session *s, via_message *m)
 		   (r->header.payload_len - body - 1) / (s->agreed.packet_size - VIA_WIRE_HEADER) +
 		   1;
 	return VIA_AGAIN;
+}
+
+static via_rc take_packet(via_session *s, via_message *m)
+{
+	const via_view *v = &s->rx.views[s->rx.next];
+	uint8_t head[VIA_WIRE_HEADER];
+	const uint8_t *payload;
+	via_wire_header h;
+	via_rc rc;
+
+	if (v->len < sizeof head)
+		return core_fail(VIA_PROTO, "packet: expected at least %u bytes, found %u",
+				 VIA_WIRE_HEADER, v->len);
+	memcpy(head, v->data, sizeof head); /* once: what is checked is what is used */
+	h = header_in(head);
+	if (!is_whole(s, head, v) ||
+	    (s->is_server == 0 && !inflight_take_quick(&s->flight, h.message_id)))
+		return first_packet(s, head, m);
+	rc = place_payload(s, &h, v, &payload);
+	return rc == VIA_OK ? deliver(s, &h, payload, m) : rc;
 }
 
 /* -- continuations: docs/wire.md section 4 ------------------------------------------------------------ */
@@ -224,9 +316,10 @@ static via_rc check_chunk(const via_session *s, const via_wire_chunk *c, uint32_
 static via_rc next_chunk(via_session *s, via_message *m)
 {
 	rx_lane *r = &s->rx;
-	const uint8_t *bytes = r->view.data;
+	const via_view *v = &r->views[r->next];
+	const uint8_t *bytes = v->data;
 	uint8_t head[VIA_WIRE_HEADER];
-	uint32_t head_len = r->view.len < sizeof head ? r->view.len : (uint32_t)sizeof head;
+	uint32_t head_len = v->len < sizeof head ? v->len : (uint32_t)sizeof head;
 	via_wire_chunk c;
 	via_flaw why;
 	via_rc rc;
@@ -234,10 +327,10 @@ static via_rc next_chunk(via_session *s, via_message *m)
 	memcpy(head, bytes, head_len);
 	if (via_wire_chunk_decode(head, head_len, &c, &why) != VIA_OK)
 		return core_fail_flaw("chunk header", &why);
-	if ((r->view.flags & VIA_VIEW_CUT) != 0)
+	if ((v->flags & VIA_VIEW_CUT) != 0)
 		return core_fail(VIA_PROTO, "chunk: longer than the agreed packet of %u bytes",
 				 s->agreed.packet_size);
-	rc = check_chunk(s, &c, r->view.len);
+	rc = check_chunk(s, &c, v->len);
 	if (rc != VIA_OK)
 		return rc;
 	memcpy(r->buf + r->got, bytes + VIA_WIRE_HEADER, c.chunk_payload_len);
@@ -247,30 +340,69 @@ static via_rc next_chunk(via_session *s, via_message *m)
 	if (r->got < r->header.payload_len)
 		return VIA_AGAIN;
 	r->partial = 0;
-	return deliver(s, r->buf, m);
+	return deliver(s, &r->header, r->buf, m);
+}
+
+/* -- several at once ------------------------------------------------------------------------------------- */
+
+int rx_peek_short(const via_session *s, uint32_t i, via_message *m, uint8_t room[SHORT_PAYLOAD])
+{
+	const rx_lane *r = &s->rx;
+	const via_view *v = &r->views[r->next + i];
+	uint8_t head[VIA_WIRE_HEADER];
+
+	if (r->next + i >= r->n_views || v->len < sizeof head ||
+	    v->len - sizeof head > SHORT_PAYLOAD || r->partial != 0 || r->lent != 0)
+		return 0;
+	memcpy(head, v->data, sizeof head); /* once: what is checked is what is used */
+	if (!is_whole(s, head, v) || (get_u16(head, 10) & VIA_WIRE_FLAG_BATCH) != 0)
+		return 0;
+	fill_message(m, head, room);
+	copy_bytes(room, (const uint8_t *)v->data + VIA_WIRE_HEADER, m->payload_len);
+	return 1;
+}
+
+void rx_take_short(via_session *s, uint32_t n)
+{
+	rx_lane *r = &s->rx;
+
+	r->next += n;
+	if (!rx_has_view(s) && n != 0)
+		give_back(s);
 }
 
 /* -- messages --------------------------------------------------------------------------------------------- */
 
-via_rc via_session_recv(via_session *s, via_message *m)
+/* Looks at records until a message is complete. */
+static via_rc take_message(via_session *s, via_message *m)
 {
-	via_rc rc = lane_state(s);
+	via_rc rc;
 
-	if (rc != VIA_OK && (s->phase != PHASE_UP || s->rx.has_view == 0))
-		return rc;
-	if (s->rx.lent != 0)
-		return core_fail(VIA_STATE, "the last message has not been released");
 	do {
 		rc = rx_fetch(s);
 		if (rc != VIA_OK)
 			return rc;
-		rc = s->rx.partial != 0 ? next_chunk(s, m) : first_packet(s, m);
+		rc = s->rx.partial != 0 ? next_chunk(s, m) : take_packet(s, m);
 	} while (rc == VIA_AGAIN);
 	if (rc != VIA_OK) {
-		rx_drop_view(s);
+		rx_drop_all(s);
 		return lane_fail(s, rc);
 	}
 	return VIA_OK;
+}
+
+via_rc via_session_recv(via_session *s, via_message *m)
+{
+	via_rc rc;
+
+	if (s->phase != PHASE_UP || !rx_has_view(s)) {
+		rc = lane_state(s);
+		if (rc != VIA_OK)
+			return rc;
+	}
+	if (s->rx.lent != 0)
+		return core_fail(VIA_STATE, "the last message has not been released");
+	return take_message(s, m);
 }
 
 void via_session_release(via_session *s, const via_message *m)

@@ -78,6 +78,7 @@ via_rc session_new(via_registry *reg, const stack *st, via_link *base,
 	s->hs_deadline = via_deadline((uint64_t)s->config.handshake_ms * 1000000u);
 	snprintf(s->what, sizeof s->what, "%s session of %.60s",
 		 is_server != 0 ? "a server" : "a client", st->service);
+	s->rx.at_once = 1;
 	inflight_init(&s->flight);
 	stack_pin(st, &s->pins, s->what);
 	reg_hold(reg, &s->hold, s->what);
@@ -104,7 +105,7 @@ void via_session_close(via_session *s)
 	reg = s->reg;
 	data = s->data;
 	via_session_cancel(s);
-	rx_drop_view(s);
+	rx_drop_all(s);
 	if (data != s->base)
 		data->ops->close(data);
 	s->base->ops->close(s->base);
@@ -156,6 +157,16 @@ uint32_t session_record(uint32_t payload)
 	return payload > UINT32_MAX - VIA_WIRE_HEADER ? UINT32_MAX : payload + VIA_WIRE_HEADER;
 }
 
+/* Where a look costs no system call; at most as many as the link can have out. */
+static uint32_t fetch_together(const via_link *l)
+{
+	uint32_t most = l->limits->max_views;
+
+	if (l->rx_word == NULL || most == 0)
+		return 1;
+	return most < RX_AT_ONCE ? most : RX_AT_ONCE;
+}
+
 via_rc session_settle(via_session *s)
 {
 	const via_wire_ack *a = &s->agreed;
@@ -168,8 +179,18 @@ via_rc session_settle(via_session *s)
 	s->max_out = session_record(s->is_server != 0 ? a->max_response_payload
 						      : a->max_request_payload) -
 		     VIA_WIRE_HEADER;
+	s->items_in = s->is_server != 0 ? a->max_request_batch : a->max_response_batch;
+	s->items_out = s->is_server != 0 ? a->max_response_batch : a->max_request_batch;
+	s->items_out += s->items_out == 0;
+	s->kind_in = s->is_server != 0 ? VIA_WIRE_REQUEST : VIA_WIRE_RESPONSE;
+	s->kind_out = s->is_server != 0 ? VIA_WIRE_RESPONSE : VIA_WIRE_REQUEST;
 	s->chunked = s->data == s->base;
+	s->in_place = s->chunked == 0 && (data->caps & VIA_CAP_ZC_TX) != 0;
+	s->short_out = s->max_out < SHORT_PAYLOAD ? s->max_out : SHORT_PAYLOAD;
+	if (s->chunked != 0 && s->short_out > a->packet_size - VIA_WIRE_HEADER)
+		s->short_out = a->packet_size - VIA_WIRE_HEADER;
 	s->has_word = data->rx_word != NULL;
+	s->rx_at_once = fetch_together(data);
 	if (s->chunked != 0 && longest > a->packet_size)
 		longest = a->packet_size;
 	if (longest < VIA_EXPECT_INITIAL)
@@ -190,8 +211,7 @@ via_rc session_arm(via_session *s, uint32_t events, via_waitobj *out)
 
 	if (s->phase == PHASE_DEAD || s->phase == PHASE_ATTACH)
 		return VIA_BUSY;
-	if ((events & VIA_EV_RX) != 0 &&
-	    (s->rx.has_view != 0 || atomic_load(&s->rx.fail) != VIA_OK))
+	if ((events & VIA_EV_RX) != 0 && (rx_has_view(s) || atomic_load(&s->rx.fail) != VIA_OK))
 		return VIA_BUSY;
 	return l->ops->arm(l, events & (VIA_EV_RX | VIA_EV_TX), out);
 }
@@ -437,6 +457,8 @@ via_rc via_session_wait(via_session *s, uint32_t events, via_time deadline)
 	if (s->phase == PHASE_ATTACH) /* what comes now is not the data link's */
 		return pause_attach(s, deadline);
 	if ((events & VIA_EV_RX) != 0 && rx_fetch(s) != VIA_AGAIN)
+		return VIA_OK;
+	if (events == VIA_EV_RX && wait_pays(&s->history, s->budget) && look_quickly(s) != 0)
 		return VIA_OK;
 	return wait_unseen(s, events, deadline);
 }

@@ -43,6 +43,29 @@ void inflight_free(const core_env *e, inflight *f);
 via_rc inflight_add(const core_env *e, inflight *f, uint64_t id); /* EXISTS, LIMIT, NOMEM */
 int inflight_take(inflight *f, uint64_t id);                      /* 0 when it was not there */
 
+/* The usual case of inflight_add(): 1, it is in; 0, that function has to look. */
+static inline int inflight_add_quick(inflight *f, uint64_t id)
+{
+	_Atomic uint64_t *place = &f->quick[id % INFLIGHT_QUICK];
+
+	if (id == UINT64_MAX || atomic_load_explicit(place, memory_order_acquire) != 0 ||
+	    atomic_load_explicit(&f->n, memory_order_acquire) != 0)
+		return 0;
+	atomic_store_explicit(place, id + 1, memory_order_release);
+	return 1;
+}
+
+/* The usual case of inflight_take(): 1, it was there; 0, that function has to look. */
+static inline int inflight_take_quick(inflight *f, uint64_t id)
+{
+	_Atomic uint64_t *place = &f->quick[id % INFLIGHT_QUICK];
+
+	if (id == UINT64_MAX || atomic_load_explicit(place, memory_order_acquire) != id + 1)
+		return 0;
+	atomic_store_explicit(place, 0, memory_order_release);
+	return 1;
+}
+
 /* -- profiles ----------------------------------------------------------------------------------------- */
 
 typedef struct candidates {
@@ -88,12 +111,17 @@ typedef struct tx_lane {
 	_Atomic via_rc fail;
 } tx_lane;
 
+enum { RX_AT_ONCE = 8 }; /* enough to spread what a fetch costs; half of a conversation 16 deep */
 typedef struct rx_lane {
-	via_view view; /* fetched from the link, not consumed yet */
-	int has_view;
-	int lent;     /* a message is out: no other before it is released */
-	int view_out; /* what it lies in is the view */
-	int partial;  /* reassembly under way */
+	/* Fetched from the link together. Those before `next` are through, from `oldest` on they are still to be
+	 * given back; the others wait to be looked at. */
+	via_view views[RX_AT_ONCE];
+	uint32_t oldest, next, n_views;
+	uint32_t at_once; /* most to fetch next time, at least 1 */
+	uint32_t in_row;  /* fetched since there was none */
+	int lent;         /* a message is out: no other before it is released */
+	int view_out;     /* what it lies in is views[next] */
+	int partial;      /* reassembly under way */
 	via_wire_header header;
 	uint8_t *buf; /* reassembly, or private copy of shared bytes */
 	uint32_t cap, got, index, count;
@@ -136,10 +164,16 @@ struct via_session {
 	via_handle in_handles[MAX_UPGRADE_HANDLES];
 	uint32_t n_in_handles;
 
-	uint32_t max_in, max_out; /* payload bytes each way */
-	int chunked;              /* data link splits at agreed.packet_size */
-	int has_word;    /* data link can be polled; rx_word itself is the receive lane's */
-	uint64_t budget; /* of one spin of a waiting lane */
+	/* of messages each way: what session_settle() has made of the agreement */
+	uint32_t max_in, max_out;     /* payload bytes */
+	uint32_t items_in, items_out; /* highest item_count */
+	uint32_t short_out; /* payload bytes that are one record, and at most SHORT_PAYLOAD */
+	uint16_t kind_in, kind_out;
+	int chunked;         /* data link splits at agreed.packet_size */
+	int in_place;        /* it does not, and lends memory to encode in */
+	int has_word;        /* data link can be polled; rx_word itself is the receive lane's */
+	uint32_t rx_at_once; /* records that may be fetched together */
+	uint64_t budget;     /* of one spin of a waiting lane */
 	tx_lane tx;
 	rx_lane rx;
 	inflight flight;
@@ -182,9 +216,28 @@ void session_close_handles(const core_env *e, via_handle *h, uint32_t n);
 via_rc session_arm(via_session *s, uint32_t events, via_waitobj *out);
 void session_disarm(via_session *s, uint32_t events);
 
-/* Receive lane: fetches a record if there is none yet. VIA_OK: there is one. */
+/* Receive lane: fetches records if there is none yet. VIA_OK: there is one, views[next]. */
 via_rc rx_fetch(via_session *s);
-void rx_drop_view(via_session *s);
+void rx_drop_view(via_session *s); /* that one is through */
+void rx_drop_all(via_session *s);  /* with all that were fetched behind it */
+/* Short messages that were fetched together can be looked at and taken in one go: no batch, the whole of it in one
+ * record. */
+enum { SHORT_PAYLOAD = 64, SHORT_MANY = RX_AT_ONCE };
+/* The i-th from views[next] on: 1, *m and its payload, copied into room, are as via_session_recv() would lend them; 0:
+ * that function has to see to it. Nothing is taken yet. */
+int rx_peek_short(const via_session *s, uint32_t i, via_message *m, uint8_t room[SHORT_PAYLOAD]);
+void rx_take_short(via_session *s, uint32_t n); /* the next n, which were peeked at */
+/* Sends messages of at most short_out bytes, which passed the checks of via_session_send(), as one record each.
+ * How many were accepted; VIA_AGAIN; or a failure that ends the lane. */
+via_rc tx_send_short(via_session *s, const via_message *m, uint32_t n);
+static inline uint32_t rx_n_views(const via_session *s)
+{
+	return s->rx.n_views - s->rx.next;
+}
+static inline int rx_has_view(const via_session *s)
+{
+	return rx_n_views(s) != 0;
+}
 /* via_session_recv() where looking costs no system call, and a few times over when that is likely to pay. */
 via_rc session_recv_quick(via_session *s, via_message *m);
 /* via_session_recv_wait() after something was sent that has to be answered first. The session is up. */

@@ -116,7 +116,7 @@ static via_rc place_message(via_session *s, const via_message *m)
 		return VIA_AGAIN;
 	if (rc != VIA_OK)
 		return session_link_end(rc);
-	via_wire_header_encode(&h, slot.data);
+	put_header(slot.data, &h);
 	copy_bytes((uint8_t *)slot.data + VIA_WIRE_HEADER, m->payload, m->payload_len);
 	slot.len = VIA_WIRE_HEADER + m->payload_len;
 	rc = l->ops->commit(l, &slot, 1);
@@ -134,7 +134,7 @@ static via_rc start_message(via_session *s, const via_message *m)
 	uint32_t first = m->payload_len;
 	via_rc rc;
 
-	if (s->chunked == 0 && (((const via_link *)s->data)->caps & VIA_CAP_ZC_TX) != 0)
+	if (s->in_place != 0)
 		return place_message(s, m);
 	t->header = header_of(m);
 	if (s->chunked != 0 && first > chunk_room(s))
@@ -157,47 +157,62 @@ static via_rc start_message(via_session *s, const via_message *m)
 /* Local limits; docs/wire.md section 8. A refusal costs nothing and leaves the session usable. */
 static via_rc check_limits(const via_session *s, const via_message *m)
 {
-	uint32_t agreed =
-		s->is_server != 0 ? s->agreed.max_response_batch : s->agreed.max_request_batch;
-	uint32_t items = agreed == 0 ? 1 : agreed;
-	uint16_t kind = s->is_server != 0 ? VIA_WIRE_RESPONSE : VIA_WIRE_REQUEST;
-
-	if (m->kind != kind)
+	if (m->kind != s->kind_out)
 		return core_fail(VIA_INVAL, "message kind: expected %u on this side, found %u",
-				 kind, m->kind);
+				 s->kind_out, m->kind);
 	if (m->payload_len > s->max_out)
 		return core_fail(VIA_TOOBIG,
 				 "payload: expected at most %u bytes as agreed, found %u",
 				 s->max_out, m->payload_len);
-	if (m->item_count > items)
+	if (m->item_count > s->items_out)
 		return core_fail(VIA_LIMIT, "item_count: expected at most %u as agreed, found %u",
-				 items, m->item_count);
+				 s->items_out, m->item_count);
 	return VIA_OK;
 }
 
-via_rc via_session_send(via_session *s, const via_message *m)
+/* 1: nothing speaks against sending this message now. 0: the checks that follow say what does. */
+static inline int is_clear(const via_session *s, const via_message *m)
+{
+	return atomic_load(&s->tx.fail) == VIA_OK && s->phase == PHASE_UP && s->tx.pending == 0 &&
+	       m->kind == s->kind_out && m->payload_len <= s->max_out &&
+	       m->item_count <= s->items_out;
+}
+
+static via_rc check_send(via_session *s, const via_message *m)
 {
 	via_rc rc = lane_state(s);
 
-	if (rc != VIA_OK)
-		return rc;
-	if (s->tx.pending != 0) {
+	if (rc == VIA_OK && s->tx.pending != 0)
 		rc = continue_message(s); /* what came first goes first */
-		if (rc != VIA_OK)
-			return rc;
-	}
-	rc = check_limits(s, m);
+	if (rc == VIA_OK)
+		rc = check_limits(s, m);
 	if (rc == VIA_OK && m->payload_len != 0 && m->payload == NULL)
 		rc = core_fail(VIA_INVAL, "payload of %u bytes at NULL", m->payload_len);
 	if (rc == VIA_OK && s->tx.has_slot != 0)
 		rc = core_fail(VIA_STATE, "room of via_session_reserve() is still out");
-	if (rc != VIA_OK)
-		return rc;
-	if (s->is_server == 0) {
-		rc = inflight_add(s->env, &s->flight, m->id);
+	return rc;
+}
+
+/* The id of a request is under way from here on. */
+static inline via_rc depart(via_session *s, uint64_t id)
+{
+	if (s->is_server != 0 || inflight_add_quick(&s->flight, id))
+		return VIA_OK;
+	return inflight_add(s->env, &s->flight, id);
+}
+
+via_rc via_session_send(via_session *s, const via_message *m)
+{
+	via_rc rc;
+
+	if (!is_clear(s, m) || m->payload == NULL || s->tx.has_slot != 0) {
+		rc = check_send(s, m);
 		if (rc != VIA_OK)
 			return rc;
 	}
+	rc = depart(s, m->id);
+	if (rc != VIA_OK)
+		return rc;
 	rc = start_message(s, m);
 	if (rc == VIA_OK || rc == VIA_PENDING)
 		return rc;
@@ -207,6 +222,66 @@ via_rc via_session_send(via_session *s, const via_message *m)
 		return rc; /* nothing left this side */
 	return lane_fail(s, rc);
 }
+
+/* -- several at once ------------------------------------------------------------------------------------ */
+
+via_rc tx_send_short(via_session *s, const via_message *m, uint32_t n)
+{
+	struct {
+		uint8_t bytes[VIA_WIRE_HEADER + SHORT_PAYLOAD];
+	} record[SHORT_MANY];
+	via_iov iov[SHORT_MANY];
+	via_msg msg[SHORT_MANY];
+	via_link *l = s->data;
+	uint32_t i;
+	via_rc rc;
+
+	for (i = 0; i < n; i++) {
+		via_wire_header h = header_of(&m[i]);
+
+		put_header(record[i].bytes, &h);
+		copy_bytes(record[i].bytes + VIA_WIRE_HEADER, m[i].payload, m[i].payload_len);
+		iov[i] = (via_iov){record[i].bytes, VIA_WIRE_HEADER + m[i].payload_len};
+		msg[i] = (via_msg){.iov = &iov[i], .n_iov = 1};
+	}
+	rc = l->ops->send(l, msg, n);
+	if (rc > 0)
+		return rc;
+	if (rc == 0 || rc == VIA_AGAIN)
+		return VIA_AGAIN;
+	return lane_fail(s, session_link_end(rc));
+}
+
+/* Sent as one record, and nothing speaks against sending it now. */
+static int is_short(const via_session *s, const via_message *m)
+{
+	return is_clear(s, m) && m->payload_len <= s->short_out && m->payload != NULL &&
+	       s->tx.has_slot == 0;
+}
+
+via_rc via_session_send_many(via_session *s, const via_message *m, uint32_t n)
+{
+	uint32_t i, ready;
+	via_rc sent;
+
+	if (n > SHORT_MANY)
+		n = SHORT_MANY;
+	for (ready = 0; ready < n && is_short(s, &m[ready]); ready++)
+		if (depart(s, m[ready].id) != VIA_OK)
+			break;
+	if (ready < 2) {
+		if (ready == 1 && s->is_server == 0)
+			inflight_take(&s->flight, m->id);
+		sent = n != 0 ? via_session_send(s, m) : VIA_OK;
+		return sent == VIA_OK ? (via_rc)(n != 0) : sent;
+	}
+	sent = tx_send_short(s, m, ready);
+	for (i = sent > 0 ? (uint32_t)sent : 0; i < ready && s->is_server == 0; i++)
+		inflight_take(&s->flight, m[i].id); /* they did not leave */
+	return sent;
+}
+
+/* -- the rest of a message ------------------------------------------------------------------------------ */
 
 via_rc via_session_flush(via_session *s)
 {
@@ -222,8 +297,10 @@ via_rc via_session_flush(via_session *s)
 via_rc via_session_reserve(via_session *s, uint32_t cap, void **payload)
 {
 	via_link *l = s->data;
-	via_rc rc = lane_state(s);
+	via_rc rc = VIA_OK;
 
+	if (s->phase != PHASE_UP || atomic_load(&s->tx.fail) != VIA_OK)
+		rc = lane_state(s);
 	if (rc != VIA_OK)
 		return rc;
 	if (s->tx.has_slot != 0)
@@ -232,7 +309,7 @@ via_rc via_session_reserve(via_session *s, uint32_t cap, void **payload)
 		return core_fail(VIA_TOOBIG,
 				 "payload: expected at most %u bytes as agreed, found %u",
 				 s->max_out, cap);
-	if (s->chunked != 0 || (l->caps & VIA_CAP_ZC_TX) == 0)
+	if (s->in_place == 0)
 		return VIA_NOTSUP;
 	rc = l->ops->reserve(l, VIA_WIRE_HEADER + cap, &s->tx.slot);
 	if (rc == VIA_AGAIN || rc == VIA_LIMIT)
@@ -261,7 +338,7 @@ static via_rc commit_slot(via_session *s, const via_message *m)
 	via_wire_header h = header_of(m);
 	via_rc rc;
 
-	via_wire_header_encode(&h, s->tx.slot.data);
+	put_header(s->tx.slot.data, &h);
 	s->tx.slot.len = VIA_WIRE_HEADER + m->payload_len;
 	rc = l->ops->commit(l, &s->tx.slot, 1);
 	if (rc == 0 || rc == VIA_AGAIN)
@@ -270,19 +347,33 @@ static via_rc commit_slot(via_session *s, const via_message *m)
 	return rc == 1 ? VIA_OK : lane_fail(s, session_link_end(rc));
 }
 
-via_rc via_session_commit(via_session *s, const via_message *m)
+/* The room is out. */
+static via_rc check_commit(via_session *s, const via_message *m)
 {
 	via_rc rc = lane_state(s);
 
-	if (rc == VIA_OK && s->tx.has_slot == 0)
-		return core_fail(VIA_STATE, "no room is out: via_session_reserve() comes first");
 	if (rc == VIA_OK)
 		rc = check_limits(s, m);
 	if (rc == VIA_OK && m->payload_len > s->tx.slot.cap - VIA_WIRE_HEADER)
 		rc = core_fail(VIA_TOOBIG, "payload: the room has %u bytes, found %u",
 			       s->tx.slot.cap - VIA_WIRE_HEADER, m->payload_len);
-	if (rc == VIA_OK && s->is_server == 0)
-		rc = inflight_add(s->env, &s->flight, m->id);
+	return rc;
+}
+
+via_rc via_session_commit(via_session *s, const via_message *m)
+{
+	via_rc rc = VIA_OK;
+
+	if (s->tx.has_slot == 0) {
+		rc = lane_state(s);
+		return rc != VIA_OK ? rc
+				    : core_fail(VIA_STATE, "no room is out: "
+							   "via_session_reserve() comes first");
+	}
+	if (!is_clear(s, m) || m->payload_len > s->tx.slot.cap - VIA_WIRE_HEADER)
+		rc = check_commit(s, m);
+	if (rc == VIA_OK)
+		rc = depart(s, m->id);
 	if (rc != VIA_OK) {
 		via_session_cancel(s);
 		return rc;

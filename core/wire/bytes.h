@@ -63,6 +63,28 @@ static inline void put_u64(void *p, size_t at, uint64_t v)
 	memcpy((uint8_t *)p + at, &v, sizeof v);
 }
 
+/* Outer header, docs/wire.md section 2. */
+static inline void put_header(void *dst, const via_wire_header *h)
+{
+	put_u32(dst, 0, VIA_WIRE_MAGIC);
+	put_u16(dst, 4, VIA_WIRE_VERSION);
+	put_u16(dst, 6, VIA_WIRE_HEADER);
+	put_u16(dst, 8, h->kind);
+	put_u16(dst, 10, h->flags);
+	put_u16(dst, 12, h->code);
+	put_u16(dst, 14, h->status);
+	put_u32(dst, 16, h->payload_len);
+	put_u32(dst, 20, h->item_count);
+	put_u64(dst, 24, h->message_id);
+}
+
+/* 1: via_wire_header_decode() would take these 32 bytes, and they are of this kind. */
+static inline int is_header_of(const void *p, uint16_t kind)
+{
+	return get_u32(p, 0) == VIA_WIRE_MAGIC && get_u16(p, 4) == VIA_WIRE_VERSION &&
+	       get_u16(p, 6) == VIA_WIRE_HEADER && get_u16(p, 8) == kind;
+}
+
 static inline uint64_t align8(uint64_t x)
 {
 	return (x + 7) & ~(uint64_t)7;

@@ -39,16 +39,7 @@ via_rc via_wire_header_decode(const void *src, uint64_t len, via_wire_header *ou
 
 void via_wire_header_encode(const via_wire_header *h, void *dst)
 {
-	put_u32(dst, 0, VIA_WIRE_MAGIC);
-	put_u16(dst, 4, VIA_WIRE_VERSION);
-	put_u16(dst, 6, VIA_WIRE_HEADER);
-	put_u16(dst, 8, h->kind);
-	put_u16(dst, 10, h->flags);
-	put_u16(dst, 12, h->code);
-	put_u16(dst, 14, h->status);
-	put_u32(dst, 16, h->payload_len);
-	put_u32(dst, 20, h->item_count);
-	put_u64(dst, 24, h->message_id);
+	put_header(dst, h);
 }
 
 const char *via_wire_status_name(uint16_t status)

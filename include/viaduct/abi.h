@@ -30,6 +30,13 @@
 #  define VIA_PRINTF(f, a)
 #endif
 
+/* Behind a declaration: called only when something has gone wrong. */
+#if defined(__GNUC__) || defined(__clang__)
+#  define VIA_COLD __attribute__((cold))
+#else
+#  define VIA_COLD
+#endif
+
 /* True when *p, as built by the other side, really contains all of member m of type t. */
 #define VIA_HAS(p, t, m) \
 	((p)->struct_size >= offsetof(t, m) + sizeof(((t *)0)->m))

@@ -57,6 +57,30 @@ Test(ring_hostile, commit_words)
 	}
 }
 
+/* In the middle of what is taken at once: those before are handed out, then the breach is found. */
+Test(ring_hostile, a_commit_word_among_good_ones)
+{
+	via_view v[8];
+	uint32_t bad, i;
+
+	for (bad = 1; bad < 5; bad++) {
+		pair p;
+
+		open_pair(&p);
+		for (i = 0; i < 5; i++)
+			cr_assert_eq(rig_send_once(p.a, "record", 6), VIA_OK);
+		atomic_store(pair_u64(&p, AT_DATA + 64 * (size_t)bad), 15001);
+		cr_assert_eq(p.b->ops->recv(p.b, v, 8), (via_rc)bad);
+		for (i = 0; i < bad; i++)
+			cr_assert_eq(memcmp(v[i].data, "record", 6), 0);
+		cr_expect_eq(p.b->ops->recv(p.b, v + bad, 1), VIA_PROTO);
+		pair_said("found 15001");
+		p.b->ops->release(p.b, v, bad);
+		every_verb_says_proto(&p);
+		pair_close(&p);
+	}
+}
+
 /* A length that would do, but not while so much is out. */
 Test(ring_hostile, more_than_can_have_been_written)
 {

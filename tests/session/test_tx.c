@@ -365,3 +365,61 @@ Test(tx, abort_is_sticky_whatever_its_reason)
 		via_session_close(s);
 	}
 }
+
+/* -- several at once ------------------------------------------------------------------------------------ */
+
+/* The scripted link takes one record a call: the ids of the others are free again. */
+Test(tx, many_of_which_one_is_accepted)
+{
+	static uint8_t body[8];
+	script_link *l;
+	via_session *s = sr_client_up(&terms, &l);
+	via_message m[3] = {request(1, body, 8), request(2, body, 8), request(3, body, 0)};
+
+	sr_is(via_session_send_many(s, m, 3), 1);
+	cr_assert_eq(l->n_out, 1);
+	cr_assert_eq(l->out[0].len, 40);
+	sr_is(via_session_send_many(s, m + 1, 2), 1);
+	sr_is(via_session_send_many(s, m + 2, 1), 1);
+	cr_assert_eq(l->n_out, 3);
+	cr_assert_eq(l->out[2].len, 32);
+	sr_is(via_session_send_many(s, m, 0), 0);
+	sr_is(via_session_send_many(s, m + 1, 2), VIA_EXISTS);
+	via_session_close(s);
+}
+
+Test(tx, many_on_a_full_link_and_a_dead_one)
+{
+	static uint8_t body[8];
+	script_link *l;
+	via_session *s = sr_client_up(&terms, &l);
+	via_message m[3] = {request(1, body, 8), request(2, body, 8), request(3, body, 8)};
+
+	l->again_from = l->sends + 1;
+	l->again_n = 1;
+	sr_is(via_session_send_many(s, m, 3), VIA_AGAIN);
+	sr_is(via_session_send_many(s, m, 3), 1); /* the ids were free */
+	l->fail_at = l->sends + 1;
+	l->fail_rc = VIA_RESET;
+	sr_is(via_session_send_many(s, m + 1, 2), VIA_RESET);
+	sr_is(via_session_send_many(s, m + 1, 2), VIA_RESET);
+	via_session_close(s);
+}
+
+/* What is wrong with the first is said, what is wrong with a later one when its turn comes. */
+Test(tx, many_with_one_that_cannot_be_sent)
+{
+	static uint8_t body[4097];
+	script_link *l;
+	via_session *s = sr_client_up(&terms, &l);
+	via_message m[3] = {request(1, body, 8), request(2, body, 4097), request(1, body, 8)};
+
+	sr_is(via_session_send_many(s, m, 3), 1);
+	sr_is(via_session_send_many(s, m + 1, 2), VIA_TOOBIG);
+	sr_is(via_session_send_many(s, m + 2, 1), VIA_EXISTS);
+	m[1] = request(2, NULL, 8);
+	sr_is(via_session_send_many(s, m + 1, 2), VIA_INVAL);
+	m[1] = request(2, body, 100); /* chunked, so alone */
+	sr_is(via_session_send_many(s, m + 1, 2), 1);
+	via_session_close(s);
+}

@@ -177,3 +177,114 @@ Test(wire_batch_many, spans_are_what_single_items_are)
 	cr_assert_neq(via_wire_batch_items(payload, CAP, 4, UINT32_MAX, 2, NULL, NULL), VIA_OK);
 	cr_assert_neq(via_wire_batch_items(payload, 8, 2, 0, 1, NULL, NULL), VIA_OK);
 }
+
+/* -- directories that are nearly those of equal items --------------------------------------------------- */
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	memcpy(p, &v, 4);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, 4);
+	return v;
+}
+
+/* docs/wire.md section 3, word by word. */
+static int is_good(const uint8_t *p, uint64_t len, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		uint64_t offset = get32(p + 8 * (size_t)i), length = get32(p + 8 * (size_t)i + 4);
+
+		if (offset % 8 != 0 || offset + length > len - 8 * (uint64_t)n)
+			return 0;
+	}
+	return 1;
+}
+
+static void compare(const uint8_t *p, uint64_t len, uint32_t n)
+{
+	via_iov items[MAX_N];
+	uint32_t first, i;
+	int good = is_good(p, len, n);
+
+	cr_assert_eq(via_wire_batch_check(p, len, n, NULL) == VIA_OK, good);
+	cr_assert_eq(via_wire_batch_items(p, len, n, 0, n, items, NULL) == VIA_OK, good);
+	for (first = 0; good && first < n; first++) {
+		cr_assert_eq(via_wire_batch_items(p, len, n, first, n - first, items, NULL),
+			     VIA_OK);
+		for (i = first; i < n; i++) {
+			cr_assert_eq(items[i - first].base,
+				     p + 8 * (size_t)n + get32(p + 8 * (size_t)i));
+			cr_assert_eq(items[i - first].len, get32(p + 8 * (size_t)i + 4));
+		}
+	}
+}
+
+Test(wire_batch_many, each_field_of_an_equal_directory_counts)
+{
+	static const uint32_t values[] = {0,         1,   7,   8,   9,        16,
+					  64,        159, 160, 168, 1u << 31, UINT32_MAX - 7,
+					  UINT32_MAX};
+	uint8_t p[CAP];
+	uint32_t n, at, i, length;
+
+	for (length = 0; length <= 17; length += length == 0 ? 7 : 1)
+		for (n = 1; n <= MAX_N; n++) {
+			uint64_t stride = (length + 7u) & ~7u, len = 8 * n + n * stride;
+
+			memset(p, 0, sizeof p);
+			for (i = 0; i < n; i++) {
+				put32(p + 8 * i, (uint32_t)(i * stride));
+				put32(p + 8 * i + 4, length);
+			}
+			compare(p, len, n);
+			cr_assert(is_good(p, len, n));
+			for (at = 0; at < 8 * n; at += 4)
+				for (i = 0; i < sizeof values / sizeof values[0]; i++) {
+					uint32_t was = get32(p + at);
+
+					put32(p + at, values[i]);
+					compare(p, len, n);
+					compare(p, len - 1, n);
+					put32(p + at, was);
+				}
+		}
+}
+
+/* Lengths that are equal, nearly equal, or not: the bytes are those of one by one. */
+Test(wire_batch_many, lengths_committed_together)
+{
+	uint8_t items[MAX_N * 24], a[CAP], b[CAP];
+	uint32_t lengths[MAX_N], n, odd, i;
+
+	fill(items, sizeof items, 5);
+	for (n = 1; n < MAX_N; n++)
+		for (odd = 0; odd <= n; odd++) { /* odd == n: none is */
+			via_wire_batch one, many;
+			uint64_t cap, at = 0, used;
+
+			memset(a, 0x11, sizeof a);
+			memset(b, 0x22, sizeof b);
+			cr_assert_eq(via_wire_batch_begin(&one, a, CAP, MAX_N), VIA_OK);
+			cr_assert_eq(via_wire_batch_begin(&many, b, CAP, MAX_N), VIA_OK);
+			for (i = 0; i < n; i++) {
+				uint8_t *room = via_wire_batch_room(&many, &cap);
+
+				lengths[i] = i == odd ? 5 : 16;
+				memcpy(room + at, items + 16 * i, lengths[i]);
+				at += (lengths[i] + 7u) & ~7u;
+				cr_assert_eq(via_wire_batch_add(&one, items + 16 * i, lengths[i]),
+					     VIA_OK);
+			}
+			cr_assert_eq(via_wire_batch_commit_many(&many, lengths, n), VIA_OK);
+			used = via_wire_batch_finish(&one);
+			cr_assert_eq(via_wire_batch_finish(&many), used);
+			cr_assert_eq(memcmp(a, b, used), 0, "%u items, %u is odd", n, odd);
+		}
+}

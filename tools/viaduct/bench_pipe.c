@@ -11,6 +11,11 @@
 
 #define AT_ONCE 64u /* items of an answer that are looked up together */
 
+/* What is done for each message is measured too, so there is no division in it. */
+_Static_assert((BENCH_MAX_DEPTH & (BENCH_MAX_DEPTH - 1)) == 0, "places are found by a mask");
+_Static_assert((BENCH_SAMPLE & (BENCH_SAMPLE - 1)) == 0,
+	       "the messages to time are found by a mask");
+
 typedef struct place {
 	uint64_t id, first; /* id 0: free */
 	uint32_t n;
@@ -30,6 +35,16 @@ struct pipe {
 	uint64_t numbers[BENCH_MAX_ITEMS]; /* of the batch that is encoded */
 };
 
+static place *place_of(struct pipe *p, uint64_t id)
+{
+	return &p->places[id % BENCH_MAX_DEPTH];
+}
+
+static int is_timed(const bench_run *b, uint64_t id)
+{
+	return (id & (b->phase.stride - 1)) == 0; /* stride: 1 or BENCH_SAMPLE */
+}
+
 /* -- life ------------------------------------------------------------------------------------ */
 
 int bench_pipe_open(bench_run *b)
@@ -44,10 +59,10 @@ int bench_pipe_open(bench_run *b)
 	p->depth = row->scenario->has_depth ? row->depth : 1;
 	p->room = row->scenario->has_batches ? 16 * row->max_items : VIA_INCREMENT_SIZE;
 	p->next_id = 1;
-	p->payloads = malloc((size_t)p->depth * p->room);
+	p->payloads = malloc((size_t)BENCH_MAX_DEPTH * p->room);
 	if (p->payloads == NULL)
-		return bench_fail(b, "no memory for %u messages under way", p->depth);
-	for (i = 0; i < p->depth; i++)
+		return bench_fail(b, "no memory for the payloads of messages under way");
+	for (i = 0; i < BENCH_MAX_DEPTH; i++)
 		p->places[i].payload = p->payloads + (size_t)i * p->room;
 	return 1;
 }
@@ -115,14 +130,14 @@ static via_rc send_message(bench_run *b, via_message *m, place *at)
 static int send_next(bench_run *b, via_time start)
 {
 	struct pipe *p = b->pipe;
-	place *at = &p->places[p->next_id % p->depth];
+	place *at = place_of(p, p->next_id);
 	via_message m = {.kind = VIA_WIRE_REQUEST, .code = BENCH_METHOD, .id = p->next_id};
 	uint64_t random = b->random;
 	via_rc rc;
 
 	at->n = m.item_count = count_items(b);
 	at->first = p->next_value;
-	at->is_timed = p->next_id % b->phase.stride == 0;
+	at->is_timed = is_timed(b, p->next_id);
 	if (at->is_timed)
 		at->start = start != 0 ? start : via_now();
 	m.flags = at->n > 1 ? VIA_WIRE_FLAG_BATCH : 0;
@@ -140,6 +155,50 @@ static int send_next(bench_run *b, via_time start)
 	p->next_value += at->n;
 	p->n_under_way++;
 	return 1;
+}
+
+/* Messages of one item, as many as may be under way. How many were sent; -1: failed. */
+static int send_singles(bench_run *b)
+{
+	struct pipe *p = b->pipe;
+	via_message m[AT_ONCE];
+	uint32_t n;
+	via_rc i, sent;
+
+	for (n = 0; n < AT_ONCE && p->n_under_way + n < p->depth; n++) {
+		place *at = place_of(p, p->next_id + n);
+
+		if (at->id != 0)
+			break;
+		at->n = 1;
+		at->first = p->next_value + n;
+		at->is_timed = is_timed(b, p->next_id + n);
+		if (at->is_timed)
+			at->start = via_now();
+		via_bytes_put_u64(at->payload, at->first);
+		m[n] = (via_message){.kind = VIA_WIRE_REQUEST,
+				     .code = BENCH_METHOD,
+				     .id = p->next_id + n,
+				     .item_count = 1,
+				     .payload_len = VIA_INCREMENT_SIZE,
+				     .payload = at->payload};
+	}
+	sent = n != 0 ? via_session_send_many(b->session, m, n) : 0;
+	if (sent == VIA_AGAIN)
+		return 0;
+	if (sent < 0 && sent != VIA_PENDING) {
+		(void)bench_fail_rc(b, sent, "sending requests");
+		return -1;
+	}
+	p->is_pending = sent == VIA_PENDING;
+	sent = sent == VIA_PENDING ? 1 : sent;
+	for (i = 0; i < sent; i++) {
+		place_of(p, p->next_id)->id = p->next_id;
+		p->next_id++;
+	}
+	p->next_value += (uint32_t)sent;
+	p->n_under_way += (uint32_t)sent;
+	return sent;
 }
 
 static int flush(bench_run *b)
@@ -239,7 +298,7 @@ static int take_answer(bench_run *b)
 		(void)bench_fail_rc(b, rc, "receiving an answer");
 		return -1;
 	}
-	at = &p->places[m.id % p->depth];
+	at = place_of(p, m.id);
 	is_good = check(b, &m, at);
 	via_session_release(b->session, &m);
 	if (!is_good)
@@ -266,9 +325,16 @@ static int fill(bench_run *b, uint64_t *n_sent, via_time *next)
 	p->is_ending |= is_paced && now >= phase->end;
 	if (!is_paced && p->n_under_way > p->depth / 2)
 		return 1; /* several in a row cost less than one at a time */
+	if (!is_paced && !b->row->scenario->has_batches && phase->max_ops == BENCH_UNLIMITED) {
+		if (!p->is_ending)
+			sent = send_singles(b);
+		p->is_full = sent == 0;
+		*n_sent += sent > 0 ? (uint64_t)sent : 0;
+		return sent >= 0;
+	}
 	via_session_cork(b->session);
 	while (!p->is_ending && sent == 1 && p->n_under_way < p->depth &&
-	       p->places[p->next_id % p->depth].id == 0) {
+	       place_of(p, p->next_id)->id == 0) {
 		if (is_paced && (due = bench_due(b, *n_sent)) > now) {
 			p->is_ending |= due >= phase->end;
 			*next = due;

@@ -159,7 +159,7 @@ static inline int ring_deny(const struct ring_self *s, const char *call)
 	return s->gate == NULL ? 0 : s->gate->deny(s->gate->arg, call);
 }
 
-via_rc ring_fail(const struct ring_self *s, via_rc rc, int err, const char *fmt, ...)
+via_rc ring_fail(const struct ring_self *s, via_rc rc, int err, const char *fmt, ...) VIA_COLD
 	VIA_PRINTF(4, 5);
 via_rc ring_rc_of(int err); /* errno to result */
 
@@ -191,7 +191,7 @@ via_rc ring_wake(struct ring_link *l, _Atomic uint32_t *flag);
 /* Keeps how it ended, if nothing has yet, and answers what counts. */
 via_rc ring_finish(struct ring_link *l);
 /* The peer broke the protocol: nothing it says from now on counts. */
-via_rc ring_breach(struct ring_link *l, const char *fmt, ...) VIA_PRINTF(2, 3);
+via_rc ring_breach(struct ring_link *l, const char *fmt, ...) VIA_COLD VIA_PRINTF(2, 3);
 
 static inline via_rc ring_ended(struct ring_link *l)
 {

@@ -55,6 +55,7 @@ void VIA_CALL ring_release(via_link *base, const via_view *views, uint32_t n)
 {
 	struct ring_link *l = ring_link_of(base);
 	struct ring_rx *rx = &l->rx;
+	uint64_t bytes = 0;
 	uint32_t i;
 
 	for (i = 0; i < n && rx->n_out != 0; i++) {
@@ -64,14 +65,19 @@ void VIA_CALL ring_release(via_link *base, const via_view *views, uint32_t n)
 			forget_later(rx, (uint32_t)views[i].cookie);
 			continue;
 		}
-		rx->head += oldest->bytes;
-		rx->held -= oldest->bytes;
+		bytes += oldest->bytes;
 		rx->oldest++;
 		rx->n_out--;
 	}
+	rx->head += bytes;
+	rx->held -= bytes;
 	if (rx->head - rx->published >= rx->capacity / 8)
 		announce_room(l);
 }
+
+/* Whoever asks for several records gets their lines under way at once: each says where the next begins, and one
+ * after another they would take as long as so many round trips. */
+enum { PREFETCH_MOST = 8 };
 
 /* -- taking ------------------------------------------------------------------------------------ */
 
@@ -88,36 +94,44 @@ static via_rc bad_word(struct ring_link *l, uint64_t word)
 			   word, rx->capacity - rx->held - RING_LINE - RING_WORD);
 }
 
-/* word: commit word of the record at rx->at, not 0. */
-static inline via_rc take(struct ring_link *l, uint64_t word, via_view *out)
+/* Takes up to `most` records; views for them are free. *word: the commit word at which it stopped, 0 where none is. */
+static inline uint32_t take(struct ring_rx *rx, via_view *out, uint32_t most, uint64_t *word)
 {
-	struct ring_rx *rx = &l->rx;
-	uint32_t number = rx->taken++;
-	uint64_t stride;
-	uint32_t len;
+	/* in registers: the compiler must think that views and records may lie anywhere */
+	const uint64_t capacity = rx->capacity, max_record = rx->max_record;
+	const uint32_t place = rx->oldest + rx->n_out, number = rx->taken, expect = rx->expect;
+	uint8_t *const data = rx->data;
+	uint64_t at = rx->at, held = rx->held, stride;
+	uint32_t n, len;
 
-	if (word > rx->max_record)
-		return bad_word(l, word);
-	len = (uint32_t)word;
-	stride = ring_stride(len);
-	if (rx->held + stride + RING_LINE > rx->capacity)
-		return bad_word(l, word);
-	*out = (via_view){.data = rx->data + rx->at + RING_WORD,
-			  .len = len,
-			  .flags = VIA_VIEW_SHARED,
-			  .cookie = number};
-	if (len > rx->expect) {
-		out->len = rx->expect;
-		out->flags |= VIA_VIEW_CUT;
+	for (n = 0; n < most; n++) {
+		*word = atomic_load_explicit(ring_word(data, at), memory_order_acquire);
+		if (*word - 1 >= max_record) /* 0 as well */
+			break;
+		len = (uint32_t)*word;
+		stride = ring_stride(len);
+		if (held + stride + RING_LINE > capacity)
+			break;
+		rx->out[(place + n) % RING_MAX_VIEWS] =
+			(struct ring_out){number + n, (uint32_t)stride};
+		out[n].data = data + at + RING_WORD;
+		out[n].len = len;
+		out[n].flags = VIA_VIEW_SHARED;
+		out[n].cookie = number + n;
+		if (len > expect) {
+			out[n].len = expect;
+			out[n].flags |= VIA_VIEW_CUT;
+		}
+		held += stride;
+		at += stride;
+		if (at >= capacity)
+			at -= capacity;
 	}
-	*ring_out_view(rx, rx->n_out++) = (struct ring_out){number, (uint32_t)stride};
-	rx->held += stride;
-	rx->at += stride;
-	if (rx->at >= rx->capacity)
-		rx->at -= rx->capacity;
-	__builtin_prefetch(rx->data + rx->at); /* the next record is often there already */
-	l->base.rx_word = (const volatile uint64_t *)(const volatile void *)(rx->data + rx->at);
-	return 1;
+	rx->n_out += n;
+	rx->taken = number + n;
+	rx->held = held;
+	rx->at = at;
+	return n;
 }
 
 /* Nothing at the read position. VIA_OK: there is now; VIA_AGAIN, or how it ended. */
@@ -142,32 +156,30 @@ via_rc VIA_CALL ring_recv(via_link *base, via_view *out, uint32_t max)
 	struct ring_link *l = ring_link_of(base);
 	struct ring_rx *rx = &l->rx;
 	via_rc rc = atomic_load_explicit(&l->aborted, memory_order_acquire);
-	uint32_t n = 0;
+	uint32_t most = RING_MAX_VIEWS - rx->n_out, n, i;
+	uint64_t word = 0;
 
 	if (rc != VIA_OK)
 		return rc;
 	if (max == 0)
 		return VIA_INVAL;
-	while (n < max) {
-		uint64_t word;
-
-		if (rx->n_out == RING_MAX_VIEWS) {
-			rc = VIA_LIMIT;
-			break;
-		}
-		word = atomic_load_explicit(ring_word(rx->data, rx->at), memory_order_acquire);
-		if (word != 0 && !rx->drained) {
-			rc = take(l, word, &out[n]);
-			if (rc < 0)
-				break;
-			n++;
-			continue;
-		}
-		rc = n != 0 ? VIA_AGAIN : nothing_there(l);
-		if (rc != VIA_OK)
-			break;
+	if (most > max)
+		most = max;
+	for (i = 1; i < most && i < PREFETCH_MOST; i++)
+		__builtin_prefetch(rx->data + rx->at + (uint64_t)i * RING_LINE);
+	n = rx->drained ? 0 : take(rx, out, most, &word);
+	if (n != 0) {
+		__builtin_prefetch(rx->data + rx->at); /* the next one is often there already */
+		base->rx_word =
+			(const volatile uint64_t *)(const volatile void *)(rx->data + rx->at);
+		return (via_rc)n;
 	}
-	return n != 0 ? (via_rc)n : rc;
+	if (rx->n_out == RING_MAX_VIEWS)
+		return VIA_LIMIT;
+	if (word != 0)
+		return bad_word(l, word);
+	rc = nothing_there(l);
+	return rc != VIA_OK ? rc : ring_recv(base, out, max);
 }
 
 via_rc VIA_CALL ring_expect(via_link *base, uint32_t max_record)

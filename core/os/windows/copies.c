@@ -102,11 +102,10 @@ static HANDLE pin(const core_env *e, const wchar_t *dir)
 {
 	const DWORD flags = FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT;
 
-	return win_may(e, "CreateFileW")
-		       ? CreateFileW(dir, READ_CONTROL | FILE_READ_ATTRIBUTES,
-				     FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, flags,
-				     NULL)
-		       : INVALID_HANDLE_VALUE;
+	return win_may(e, "CreateFileW") ? CreateFileW(dir, READ_CONTROL | FILE_READ_ATTRIBUTES,
+						       FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
+						       OPEN_EXISTING, flags, NULL)
+					 : INVALID_HANDLE_VALUE;
 }
 
 /* A directory, not a way to another one, that this user made. */
@@ -187,8 +186,9 @@ static int make_security(const core_env *e, SECURITY_ATTRIBUTES *sa)
 	(void)_snwprintf(text, sizeof text / sizeof text[0],
 			 L"O:%lsD:P(A;OICI;FA;;;%ls)(A;OICI;FA;;;SY)", user, user);
 	return win_may(e, "ConvertStringSecurityDescriptorToSecurityDescriptorW") &&
-	       ConvertStringSecurityDescriptorToSecurityDescriptorW(
-		       text, SDDL_REVISION_1, &sa->lpSecurityDescriptor, NULL);
+	       ConvertStringSecurityDescriptorToSecurityDescriptorW(text, SDDL_REVISION_1,
+								    &sa->lpSecurityDescriptor,
+								    NULL);
 }
 
 /* The directory that was just made, unless somebody who may rename it has been quicker. */

@@ -206,9 +206,8 @@ static via_rc check_mapped(const struct os_image *i)
 	via_rc rc;
 	DWORD n;
 
-	n = win_may(i->e, "GetModuleFileNameW")
-		    ? GetModuleFileNameW(i->module, name, WIN_PATH_MAX)
-		    : 0;
+	n = win_may(i->e, "GetModuleFileNameW") ? GetModuleFileNameW(i->module, name, WIN_PATH_MAX)
+						: 0;
 	h = n > 0 && n < WIN_PATH_MAX && win_long(name) && win_may(i->e, "CreateFileW")
 		    ? CreateFileW(name, FILE_READ_ATTRIBUTES, share, NULL, OPEN_EXISTING, 0, NULL)
 		    : INVALID_HANDLE_VALUE;

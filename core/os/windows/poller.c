@@ -33,8 +33,8 @@ via_rc os_poller_open(const core_env *e, os_poller **out)
 		return core_nomem("poller");
 	memset(p, 0, sizeof *p);
 	p->e = e;
-	p->direct[BELL] = win_may(e, "CreateEventW") ? CreateEventW(NULL, FALSE, FALSE, NULL)
-						     : NULL;
+	p->direct[BELL] =
+		win_may(e, "CreateEventW") ? CreateEventW(NULL, FALSE, FALSE, NULL) : NULL;
 	if (p->direct[BELL] == NULL) {
 		err = GetLastError();
 		env_free(e, p);
@@ -313,7 +313,8 @@ via_rc os_poller_wait(os_poller *p, os_event *out, uint32_t cap, via_time deadli
 			pace = IN_SLICES;
 		rc = look(p, &b, pace, deadline);
 		if (b.n != 0)
-			return (via_rc)b.n; /* what was found may have been reset: it must be told */
+			return (via_rc)
+				b.n; /* what was found may have been reset: it must be told */
 		if (rc != VIA_OK)
 			return rc;
 		if (last)

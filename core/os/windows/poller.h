@@ -21,10 +21,10 @@ struct entry {
 	int is_word;
 	uint64_t id; /* the handle, or the address of the word */
 	enum place place;
-	uint32_t expected; /* of a word */
-	uint32_t at;       /* where it is among the armed words */
-	HANDLE wait;       /* the pool's, NULL when there is none */
-	int fired;         /* the pool saw it ready, which may have reset it: it must be told */
+	uint32_t expected;  /* of a word */
+	uint32_t at;        /* where it is among the armed words */
+	HANDLE wait;        /* the pool's, NULL when there is none */
+	int fired;          /* the pool saw it ready, which may have reset it: it must be told */
 	struct entry *rung; /* next of those whose callback has run */
 	struct entry *prev, *next; /* in the row; NULL when it is not there */
 };
@@ -101,6 +101,6 @@ void win_pool_remove(struct pool *l, struct entry *x);
 /* Tells the ones that are ready, each of which leaves the pool; `promote` says where it goes. The others are
  * handed to the system's thread pool. */
 via_rc win_pool_look(struct pool *l, struct batch *b,
-		 void (*promote)(struct batch *b, struct entry *x));
+		     void (*promote)(struct batch *b, struct entry *x));
 
 #endif

@@ -111,7 +111,8 @@ static via_rc is_ready(const struct entry *x)
 	return got == 0;
 }
 
-via_rc win_pool_look(struct pool *l, struct batch *b, void (*promote)(struct batch *b, struct entry *x))
+via_rc win_pool_look(struct pool *l, struct batch *b,
+		     void (*promote)(struct batch *b, struct entry *x))
 {
 	struct entry *x;
 	uint32_t left;

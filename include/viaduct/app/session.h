@@ -111,6 +111,17 @@ VIA_API void via_acceptor_close(via_acceptor *a);
 VIA_API via_rc via_session_send(via_session *s, const via_message *m);
 
 /**
+ * Sends several messages, which costs less than one at a time if they are short: at most 64 payload bytes, and not
+ * chunked. Longer ones are sent alone.
+ *
+ * @param m  n messages, each as for via_session_send()
+ * @return how many of the first of them were accepted, at least 1; else what via_session_send() answered for the first.
+ *         After VIA_PENDING that one is accepted.
+ * Blocks: no. Allocates: no. Threads: as via_session_send().
+ */
+VIA_API via_rc via_session_send_many(via_session *s, const via_message *m, uint32_t n);
+
+/**
  * Room in the link's own memory for one outgoing payload, to encode in place instead of copying: the peer
  * reads it from there. Write only, and nothing that the peer may not see. Ends with via_session_commit() or
  * via_session_cancel(), before the next message is sent.
