@@ -58,11 +58,8 @@ static inline DWORD pipe_deny(const struct pipe_self *s, const char *call)
 via_rc pipe_rc_of(DWORD err); /* system error to result */
 /* Leaves "call what" as detail and returns the result for err. */
 via_rc pipe_fail(const struct pipe_self *s, DWORD err, const char *call, const char *what);
-#if defined(__GNUC__)
-__attribute__((format(gnu_printf, 4, 5)))
-#endif
-via_rc
-pipe_failf(const struct pipe_self *s, via_rc rc, DWORD err, const char *fmt, ...);
+via_rc pipe_failf(const struct pipe_self *s, via_rc rc, DWORD err, const char *fmt, ...)
+	VIA_PRINTF(4, 5);
 /* A manual-reset event, not set. */
 DWORD pipe_event(const struct pipe_self *s, HANDLE *out);
 

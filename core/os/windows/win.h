@@ -52,7 +52,7 @@ via_rc win_word_check(const via_waitobj *obj);
 
 static inline int win_word_differs(const volatile uint32_t *word, uint32_t expected)
 {
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE) != expected;
+	return os_load32(word) != expected;
 }
 
 /* What is done between two looks at words. Zeroed at first; win_pace_begin() for each wait. */
