@@ -281,8 +281,9 @@ static const char *access_of(const rig *r)
 	cr_assert_eq(GetSecurityInfo(h, SE_KERNEL_OBJECT, DACL_SECURITY_INFORMATION, NULL, NULL,
 				     NULL, NULL, &d),
 		     ERROR_SUCCESS);
-	cr_assert(ConvertSecurityDescriptorToStringSecurityDescriptorA(
-		d, SDDL_REVISION_1, DACL_SECURITY_INFORMATION, &text, NULL));
+	cr_assert(ConvertSecurityDescriptorToStringSecurityDescriptorA(d, SDDL_REVISION_1,
+								       DACL_SECURITY_INFORMATION,
+								       &text, NULL));
 	snprintf(copy, sizeof copy, "%s", text);
 	LocalFree(text);
 	LocalFree(d);

@@ -30,8 +30,8 @@ static via_rc convert(const struct pipe_self *s, const char *text, PSECURITY_DES
 		wide[i] = (wchar_t)text[i];
 	} while (text[i++] != '\0');
 	err = pipe_deny(s, "ConvertStringSecurityDescriptorToSecurityDescriptorW");
-	if (err == 0 && !ConvertStringSecurityDescriptorToSecurityDescriptorW(
-				wide, SDDL_REVISION_1, out, NULL))
+	if (err == 0 &&
+	    !ConvertStringSecurityDescriptorToSecurityDescriptorW(wide, SDDL_REVISION_1, out, NULL))
 		err = GetLastError();
 	switch (err) {
 	case 0:

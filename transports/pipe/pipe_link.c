@@ -381,8 +381,8 @@ static const via_link_ops pipe_link_ops = {
 	.close = pipe_close,
 };
 
-const uint64_t pipe_caps = VIA_CAP_RELIABLE | VIA_CAP_PIPELINE | VIA_CAP_PEERCRED | VIA_CAP_HUP |
-			   VIA_CAP_POLLABLE;
+const uint64_t pipe_caps =
+	VIA_CAP_RELIABLE | VIA_CAP_PIPELINE | VIA_CAP_PEERCRED | VIA_CAP_HUP | VIA_CAP_POLLABLE;
 
 via_rc pipe_link_make(struct pipe_self *s, HANDLE h, struct pipe_name *name, uint32_t packet,
 		      via_link **out)

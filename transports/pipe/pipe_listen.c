@@ -52,7 +52,8 @@ static via_rc owned(const struct pipe_listener *l, DWORD err)
 
 	pipe_name_text(l->name->text, text);
 	return pipe_failf(l->self, VIA_EXISTS, err,
-			  "%s: another server has this name, or clients of one that has ended", text);
+			  "%s: another server has this name, or clients of one that has ended",
+			  text);
 }
 
 /* -- one instance ------------------------------------------------------------------------------ */
