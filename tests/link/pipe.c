@@ -477,6 +477,52 @@ Test(pipe_link, one_event)
 	rig_close(&r);
 }
 
+/* The three ways in which one lane clears the event that was set for the other: it begins a read, it
+ * begins a write, it clears a note that was not for it. */
+enum { BY_READ, BY_WRITE, BY_ARM };
+
+static void a_note_for_the_other(int how)
+{
+	via_waitobj tx = {.struct_size = sizeof tx};
+	via_waitobj rx = {.struct_size = sizeof rx};
+	via_waitobj *sleeper = how == BY_WRITE ? &rx : &tx;
+	rig r;
+	uint32_t n, i;
+	via_view v;
+
+	rig_open(&r, "pipe");
+	rig_connect(&r);
+	cr_assert_eq(r.b->ops->expect(r.b, 30000), VIA_OK);
+	if (how == BY_WRITE) { /* a sleeps for a record, which comes; then it writes */
+		cr_assert_eq(r.a->ops->arm(r.a, VIA_EV_RX, &rx), VIA_OK);
+		cr_assert_eq(rig_put(r.b, "x", 1), VIA_OK);
+		(void)pipe_fill_up(r.a, 30000);
+	} else { /* a sleeps for room, which comes; then it reads, or waits for records */
+		n = pipe_fill_up(r.a, 30000);
+		if (how == BY_READ) {
+			cr_assert_eq(rig_put(r.b, "x", 1), VIA_OK);
+			cr_assert_eq(rig_get(r.a, &v), 1);
+		}
+		cr_assert_eq(r.a->ops->arm(r.a, VIA_EV_TX, &tx), VIA_OK);
+		for (i = 0; i < n; i++)
+			rig_expect_record(r.b, 30000, i);
+		if (how == BY_READ)
+			r.a->ops->release(r.a, &v, 1);
+		else
+			cr_assert_eq(r.a->ops->arm(r.a, VIA_EV_RX, &rx), VIA_OK);
+	}
+	cr_expect_eq(rig_sleep(sleeper, rig_now() + 2000 * RIG_MS), 1, "way %d", how);
+	r.a->ops->disarm(r.a, VIA_EV_RX | VIA_EV_TX);
+	rig_close(&r);
+}
+
+Test(pipe_link, one_lane_does_not_wipe_out_the_others_note)
+{
+	a_note_for_the_other(BY_READ);
+	a_note_for_the_other(BY_WRITE);
+	a_note_for_the_other(BY_ARM);
+}
+
 /* Handles and memory after many lives are what they were. */
 Test(pipe_link, nothing_leaks)
 {

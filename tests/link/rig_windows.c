@@ -89,6 +89,8 @@ int rig_sleep_any(const via_waitobj *o, uint32_t n, via_time deadline)
 		if (o[i].kind == VIA_WAIT_WIN)
 			h[handles++] = (HANDLE)(intptr_t)o[i].handle;
 	}
+	if (handles == 0)
+		h[handles++] = GetCurrentThread(); /* never ready while it runs */
 	for (;;) {
 		via_time now = rig_now();
 		via_time left = now >= deadline ? 0 : deadline - now;
@@ -98,9 +100,7 @@ int rig_sleep_any(const via_waitobj *o, uint32_t n, via_time deadline)
 			return 1;
 		if (word != NULL && ms > 1)
 			ms = 1;
-		if (handles == 0)
-			Sleep(ms);
-		else if (WaitForMultipleObjects(handles, h, FALSE, ms) < WAIT_OBJECT_0 + handles)
+		if (WaitForMultipleObjects(handles, h, FALSE, ms) < WAIT_OBJECT_0 + handles)
 			return 1;
 		if (left == 0)
 			return 0;
