@@ -291,6 +291,7 @@ Test(pipe_link, the_reading_thread_exits_under_a_sleeper)
 struct filler {
 	via_link *l;
 	uint32_t n;
+	int shut; /* and says the end as well */
 };
 
 static void fill_up(void *arg)
@@ -298,7 +299,11 @@ static void fill_up(void *arg)
 	struct filler *f = arg;
 
 	f->n = pipe_fill_up(f->l, 30000);
+	if (f->shut)
+		cr_assert_eq(f->l->ops->shutdown(f->l), VIA_OK);
 }
+
+enum { NO_END, END_AFTERWARDS, END_AT_ONCE };
 
 /* The record that waited was begun by a thread that is gone; the peer gets it once, in its place. */
 static void writer_exits(uint32_t events, int shut)
@@ -313,7 +318,7 @@ static void writer_exits(uint32_t events, int shut)
 	rig_open(&r, "pipe");
 	rig_connect(&r);
 	cr_assert_eq(r.b->ops->expect(r.b, 30000), VIA_OK);
-	f = (struct filler){.l = r.a};
+	f = (struct filler){.l = r.a, .shut = shut == END_AT_ONCE};
 	pipe_in_a_thread(fill_up, &f);
 	cr_assert_geq(f.n, 2);
 	if (events != 0) { /* any lane's verb begins it again */
@@ -323,11 +328,17 @@ static void writer_exits(uint32_t events, int shut)
 	} else {
 		cr_expect_eq(rig_send_once(r.a, "x", 1), VIA_AGAIN);
 	}
-	if (shut)
+	if (shut == END_AFTERWARDS)
 		cr_assert_eq(r.a->ops->shutdown(r.a), VIA_OK);
+	if (shut != NO_END)
+		cr_assert_eq(r.a->ops->arm(r.a, VIA_EV_RX, &o), VIA_OK);
 	for (i = 0; i < f.n; i++)
 		rig_expect_record(r.b, 30000, i);
-	if (!shut) {
+	if (shut != NO_END) { /* who listens to the link sees to it that the end follows */
+		cr_expect_eq(rig_sleep(&o, rig_now() + RIG_SOON), 1);
+		r.a->ops->disarm(r.a, VIA_EV_RX);
+		cr_expect_eq(r.a->ops->recv(r.a, &v, 1), VIA_AGAIN);
+	} else {
 		cr_assert_eq(rig_put(r.a, "\x1f", 1), VIA_OK);
 		rig_expect_record(r.b, 1, 1);
 		rig_hang_up(&r.a);
@@ -338,10 +349,12 @@ static void writer_exits(uint32_t events, int shut)
 
 Test(pipe_link, the_thread_that_wrote_has_exited)
 {
-	writer_exits(0, 0);
-	writer_exits(VIA_EV_TX, 0);
-	writer_exits(VIA_EV_RX, 0);
-	writer_exits(VIA_EV_TX, 1);
+	writer_exits(0, NO_END);
+	writer_exits(VIA_EV_TX, NO_END);
+	writer_exits(VIA_EV_RX, NO_END);
+	writer_exits(VIA_EV_TX, END_AFTERWARDS);
+	writer_exits(VIA_EV_TX, END_AT_ONCE);
+	writer_exits(VIA_EV_RX, END_AT_ONCE);
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */
@@ -371,6 +384,39 @@ Test(pipe_link, close_with_a_write_that_waits)
 {
 	closed_in_mid_write(1);
 	closed_in_mid_write(0);
+}
+
+static void fill_up_and_close(void *arg)
+{
+	struct filler *f = arg;
+
+	f->n = pipe_fill_up(f->l, 30000);
+	f->l->ops->close(f->l);
+}
+
+/* The thread that closed it has exited, too, and took the record that waited along: what had found
+ * room is heard, and then the end. */
+Test(pipe_link, close_and_exit_with_a_write_that_waits)
+{
+	struct filler f;
+	rig r;
+	via_view v;
+	via_rc rc;
+	uint32_t got = 0;
+
+	rig_open(&r, "pipe");
+	rig_connect(&r);
+	cr_assert_eq(r.b->ops->expect(r.b, 30000), VIA_OK);
+	f = (struct filler){.l = r.a};
+	r.a = NULL;
+	pipe_in_a_thread(fill_up_and_close, &f);
+	while ((rc = rig_get(r.b, &v)) == 1) {
+		rig_check_fill(&v, 30000, got++);
+		r.b->ops->release(r.b, &v, 1);
+	}
+	cr_expect_eq(rc, VIA_CLOSED);
+	cr_expect(got + 1 == f.n || got == f.n, "%u of %u", got, f.n);
+	rig_close(&r);
 }
 
 /* A peer that neither reads nor leaves: the closed ends do not stay for ever, nor beyond the module. */
