@@ -71,10 +71,7 @@ int rig_sleep(const via_waitobj *o, via_time deadline)
 
 static int word_changed(const via_waitobj *o)
 {
-	uint32_t now = *o->word;
-
-	atomic_thread_fence(memory_order_acquire);
-	return now != o->expected;
+	return __atomic_load_n(o->word, __ATOMIC_ACQUIRE) != o->expected;
 }
 
 /* Nobody wakes a word here: it is looked at every millisecond, while the handles are slept on. */
@@ -92,8 +89,8 @@ int rig_sleep_any(const via_waitobj *o, uint32_t n, via_time deadline)
 		if (o[i].kind == VIA_WAIT_WIN)
 			h[handles++] = (HANDLE)(intptr_t)o[i].handle;
 	}
-	if (handles == 0) /* our own end does not come: only time passes */
-		h[handles++] = GetCurrentThread();
+	if (handles == 0)
+		h[handles++] = GetCurrentThread(); /* never ready while it runs */
 	for (;;) {
 		via_time now = rig_now();
 		via_time left = now >= deadline ? 0 : deadline - now;

@@ -32,6 +32,7 @@ struct pipe_config {
 struct pipe_name {
 	struct pipe_name *next;
 	uint32_t instances;
+	int listening; /* one listener at a time */
 	wchar_t text[PIPE_NAME_MAX];
 };
 
@@ -82,6 +83,11 @@ void pipe_name_text(const wchar_t *name, char out[PIPE_NAME_MAX]);
 struct pipe_name *pipe_name_hold(struct pipe_self *s, const wchar_t *text);
 void pipe_name_keep(struct pipe_self *s, struct pipe_name *n);
 void pipe_name_drop(struct pipe_self *s, struct pipe_name *n);
+/* 1: the name had no listener, and has one now; 0: it is taken. */
+int pipe_name_claim(struct pipe_self *s, struct pipe_name *n);
+/* Nothing is held under it but what pipe_name_hold() has just counted. */
+int pipe_name_only(struct pipe_self *s, const struct pipe_name *n);
+void pipe_name_unclaim(struct pipe_self *s, struct pipe_name *n);
 
 /* -- pipe_peer.c ------------------------------------------------------------------------------- */
 

@@ -340,7 +340,7 @@ void pipe_reap(struct pipe_self *s, int all)
 
 /* A socket would keep what it has accepted; a pipe forgets a write that flies when its end closes. So
  * the end stays open behind the back of the caller, with the message of no bytes behind the record,
- * until the peer has read them or is gone, the module ends, or the time is up. */
+ * so that the peer hears the end although nobody here is there to close, until the peer has read them or is gone, the module ends, or the time is up. */
 static void VIA_CALL pipe_close(via_link *base)
 {
 	struct pipe_link *l = pipe_link_of(base);

@@ -40,6 +40,7 @@ struct pipe_link {
 	_Atomic uint32_t armed; /* VIA_EV_*, of lanes that sleep or are about to */
 	_Atomic int signalled;  /* the event may be set */
 	_Atomic int said_bye;   /* the message of no bytes has been sent */
+	_Atomic int bye_due;    /* as soon as the write that flies has come down */
 	_Atomic int tx_state;
 	/* send lane */
 	OVERLAPPED tx, bye;
@@ -99,10 +100,23 @@ static inline void pipe_wake(struct pipe_link *l)
 	atomic_store(&l->signalled, 1); /* not before: who clears it then clears the event */
 }
 
+/* A write has come down that somebody has to look at, whoever it is: it was cancelled with the thread
+ * that began it, or the end is to follow it. */
+static inline int pipe_needs_repair(struct pipe_link *l)
+{
+	ULONG_PTR status;
+
+	if (atomic_load(&l->tx_state) != PIPE_FLYING)
+		return 0;
+	status = pipe_status(&l->tx);
+	return (uint32_t)status == PIPE_STATUS_CANCELLED ||
+	       (status != PIPE_STATUS_PENDING && atomic_load(&l->bye_due) != 0);
+}
+
 /* Has a lane that is armed for `events` reason to wake? */
 static inline int pipe_is_due(struct pipe_link *l, uint32_t events)
 {
-	if (atomic_load(&l->aborted) != VIA_OK)
+	if (atomic_load(&l->aborted) != VIA_OK || pipe_needs_repair(l))
 		return 1;
 	if ((events & VIA_EV_RX) != 0 && !pipe_flies(&l->rx))
 		return 1;
@@ -156,14 +170,13 @@ via_rc VIA_CALL pipe_shutdown(via_link *base);
 /* Looks at a write that has been flying. VIA_OK: none flies; VIA_AGAIN; or how the link ended. One
  * that was cancelled with the thread that began it is begun again. Any lane. */
 via_rc pipe_settle(struct pipe_link *l);
-/* Any lane may call this where a write may have been cancelled: does nothing otherwise. */
-static inline void pipe_repair(struct pipe_link *l)
-{
-	if (atomic_load_explicit(&l->tx_state, memory_order_acquire) == PIPE_FLYING &&
-	    (uint32_t)pipe_status(&l->tx) == PIPE_STATUS_CANCELLED)
-		(void)pipe_settle(l);
-}
 /* The message of no bytes, once: 0 or an error. Any thread. */
 DWORD pipe_say_bye(struct pipe_link *l);
+/* Any lane: does nothing while there is nothing to be done. */
+static inline void pipe_repair(struct pipe_link *l)
+{
+	if (pipe_needs_repair(l))
+		(void)pipe_settle(l);
+}
 
 #endif

@@ -29,6 +29,7 @@ struct pipe_listener {
 	PSECURITY_DESCRIPTOR descriptor;
 	HANDLE event; /* of all instances */
 	struct pipe_config cfg;
+	int claimed; /* the name, among this module's listeners */
 	uint32_t n;
 	struct instance *waiting[PIPE_BACKLOG_MAX]; /* the oldest first */
 };
@@ -253,6 +254,8 @@ static void dismantle(struct pipe_listener *l)
 
 	while (l->n != 0)
 		discard(l, take(l, l->n - 1));
+	if (l->claimed)
+		pipe_name_unclaim(s, l->name);
 	if (l->name != NULL)
 		pipe_name_drop(s, l->name);
 	if (l->event != NULL)
@@ -313,7 +316,7 @@ static via_rc check_alone(const struct pipe_listener *l)
 
 static via_rc own(struct pipe_listener *l)
 {
-	int is_first = l->name->instances == 1; /* this listener's own count */
+	int is_first = pipe_name_only(l->self, l->name);
 	via_rc rc = check_free(l);
 
 	if (rc == VIA_OK)
@@ -335,6 +338,9 @@ static via_rc prepare(struct pipe_listener *l, const via_address *a)
 	l->name = pipe_name_hold(s, name);
 	if (l->name == NULL)
 		return s->h->fail(s->h->ctx, VIA_NOMEM, 0, "pipe name");
+	l->claimed = pipe_name_claim(s, l->name);
+	if (!l->claimed)
+		return owned(l, 0);
 	rc = pipe_descriptor(s, &l->cfg, &l->descriptor);
 	if (rc != VIA_OK)
 		return rc;

@@ -102,3 +102,31 @@ void pipe_name_drop(struct pipe_self *s, struct pipe_name *n)
 	}
 	ReleaseSRWLockExclusive(&s->lock);
 }
+
+int pipe_name_claim(struct pipe_self *s, struct pipe_name *n)
+{
+	int was;
+
+	AcquireSRWLockExclusive(&s->lock);
+	was = n->listening;
+	n->listening = 1;
+	ReleaseSRWLockExclusive(&s->lock);
+	return !was;
+}
+
+void pipe_name_unclaim(struct pipe_self *s, struct pipe_name *n)
+{
+	AcquireSRWLockExclusive(&s->lock);
+	n->listening = 0;
+	ReleaseSRWLockExclusive(&s->lock);
+}
+
+int pipe_name_only(struct pipe_self *s, const struct pipe_name *n)
+{
+	int only;
+
+	AcquireSRWLockShared(&s->lock);
+	only = n->instances == 1;
+	ReleaseSRWLockShared(&s->lock);
+	return only;
+}

@@ -36,6 +36,12 @@ static via_rc write_slot(struct pipe_link *l)
 	return err == 0 || err == ERROR_IO_PENDING ? 1 : write_failed(l, err);
 }
 
+static void say_bye_if_due(struct pipe_link *l)
+{
+	if (atomic_exchange(&l->bye_due, 0) != 0)
+		(void)pipe_say_bye(l); /* if it cannot be said the peer has to wait for close() */
+}
+
 via_rc pipe_settle(struct pipe_link *l)
 {
 	int flying = PIPE_FLYING;
@@ -58,7 +64,10 @@ via_rc pipe_settle(struct pipe_link *l)
 		atomic_store(&l->tx_state, PIPE_IDLE);
 		rc = err == 0 ? VIA_OK : write_failed(l, err);
 	}
-	return rc == VIA_OK ? VIA_OK : pipe_finish(l, VIA_RESET); /* an accepted record is lost */
+	if (rc != VIA_OK)
+		return pipe_finish(l, VIA_RESET); /* an accepted record is lost */
+	say_bye_if_due(l);
+	return VIA_OK;
 }
 
 static via_rc tx_ready(struct pipe_link *l)
@@ -198,7 +207,6 @@ via_rc VIA_CALL pipe_send(via_link *base, const via_msg *msgs, uint32_t n)
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
-/* It queues behind a write that still flies, and is taken back when the link is closed. */
 DWORD pipe_say_bye(struct pipe_link *l)
 {
 	DWORD err;
@@ -215,6 +223,8 @@ DWORD pipe_say_bye(struct pipe_link *l)
 	return err;
 }
 
+/* The message of no bytes needs no room, so it would be there before a write that flies has come down;
+ * should that be cancelled with its thread, it could not be begun again in its place. It waits. */
 via_rc VIA_CALL pipe_shutdown(via_link *base)
 {
 	struct pipe_link *l = pipe_link_of(base);
@@ -225,6 +235,17 @@ via_rc VIA_CALL pipe_shutdown(via_link *base)
 		return rc;
 	if (l->tx_shut)
 		return VIA_OK;
+	rc = pipe_settle(l);
+	if (rc == VIA_AGAIN) {
+		l->tx_shut = 1;
+		atomic_store(&l->bye_due, 1);
+		if (atomic_load(&l->tx_state) == PIPE_IDLE) /* the other lane was faster */
+			say_bye_if_due(l);
+		pipe_rewake(l);
+		return VIA_OK;
+	}
+	if (rc != VIA_OK)
+		return rc;
 	err = pipe_say_bye(l);
 	if (err != 0)
 		return write_failed(l, err);

@@ -31,7 +31,7 @@ static int waker_make(const core_env *e, struct os_waker *w)
 #else
 	int fd[2], err;
 
-	if (!posix_may(e, "pipe") || pipe(fd) != 0)
+	if (!posix_may(e, "pipe(2)") || pipe(fd) != 0)
 		return -1;
 	if (!posix_may(e, "fcntl") || posix_fd_prepare(fd[0]) != 0 ||
 	    posix_fd_prepare(fd[1]) != 0) {
