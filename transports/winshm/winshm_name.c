@@ -19,13 +19,29 @@ static uint64_t hash_of(const char *bytes, size_t n)
 	return h;
 }
 
+/* The core has found the service's name to be in order. What would lead to another directory of names,
+ * or means something else in UTF-16, is refused all the same. */
+static int is_plain(const char *service)
+{
+	const char *p = service;
+
+	while (*p > ' ' && *p < 0x7f && *p != '\\')
+		p++;
+	return p != service && *p == '\0';
+}
+
 via_rc wshm_name(const struct wshm_self *s, const via_upgrade *u, const char *suffix,
 		 char name[WSHM_NAME_MAX])
 {
 	char text[WSHM_HASHED_MAX + 1];
 	uint64_t h;
-	int n = snprintf(text, sizeof text, "%s\n%s\n%" PRIu64, u->ns, u->service, u->auth_token);
+	int n;
 
+	if (!is_plain(u->service))
+		return wshm_failf(s, VIA_INVAL, 0,
+				  "service \"%.100s\": expected printable ASCII without \\",
+				  u->service);
+	n = snprintf(text, sizeof text, "%s\n%s\n%" PRIu64, u->ns, u->service, u->auth_token);
 	if (n < 0 || (size_t)n >= sizeof text)
 		return wshm_failf(s, VIA_TOOBIG, 0,
 				  "run directory, service and token: expected at most %u bytes, "
@@ -48,7 +64,7 @@ via_rc wshm_name(const struct wshm_self *s, const via_upgrade *u, const char *su
 	return VIA_OK;
 }
 
-/* The only part that is not our own text is the service, which the core has found to be ASCII. */
+/* Names are ASCII. */
 void wshm_widen(const char *name, wchar_t wide[WSHM_NAME_MAX])
 {
 	size_t i = 0;
