@@ -237,12 +237,22 @@ static via_rc open_mapping(const struct wshm_self *s, const char *name, struct w
 	return rc;
 }
 
+/* Whether the pages at that address are those of a file. Of anything else the system has no name. */
+static int is_file(const void *at)
+{
+	wchar_t name[2];
+
+	SetLastError(ERROR_SUCCESS);
+	if (K32GetMappedFileNameW(GetCurrentProcess(), (void *)(uintptr_t)at, name, 2) != 0)
+		return 1;
+	return GetLastError() == ERROR_INSUFFICIENT_BUFFER || GetLastError() == ERROR_MORE_DATA;
+}
+
 /* How many bytes can be touched, a multiple of the page size. */
 static via_rc measure_view(const struct wshm_self *s, const char *name, const void *at,
 			   uint64_t *out)
 {
 	MEMORY_BASIC_INFORMATION info;
-	wchar_t file[2];
 
 	if (!wshm_may(s, "VirtualQuery") || VirtualQuery(at, &info, sizeof info) == 0)
 		return wshm_fail(s, GetLastError(), "VirtualQuery", name);
@@ -253,9 +263,7 @@ static via_rc measure_view(const struct wshm_self *s, const char *name, const vo
 				  name, info.State, info.Type);
 	if (!wshm_may(s, "GetMappedFileName"))
 		return wshm_fail(s, GetLastError(), "GetMappedFileName", name);
-	SetLastError(ERROR_SUCCESS);
-	if (K32GetMappedFileNameW(GetCurrentProcess(), (void *)(uintptr_t)at, file, 2) != 0 ||
-	    GetLastError() == ERROR_INSUFFICIENT_BUFFER)
+	if (is_file(at))
 		return wshm_failf(s, VIA_PROTO, 0, "%s: expected memory, found a mapped file",
 				  name);
 	*out = info.RegionSize;
