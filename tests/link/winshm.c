@@ -311,7 +311,8 @@ Test(winshm, only_this_user_may_open_the_objects)
 	wshm_open_pair(&r, HYBRID, 64, 64);
 	p = (raw_peer){.mapping = OpenFileMappingA(READ_CONTROL, FALSE, raw_name(&r, 1, "mapping")),
 		       .req_event = OpenEventA(READ_CONTROL, FALSE, raw_name(&r, 1, "req_event")),
-		       .resp_event = OpenEventA(READ_CONTROL, FALSE, raw_name(&r, 1, "resp_event"))};
+		       .resp_event =
+			       OpenEventA(READ_CONTROL, FALSE, raw_name(&r, 1, "resp_event"))};
 	cr_assert(p.mapping != NULL && p.req_event != NULL && p.resp_event != NULL);
 	check_rights(p.mapping);
 	check_rights(p.req_event);

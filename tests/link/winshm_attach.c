@@ -31,7 +31,8 @@ static void check_taken(rig *r, HANDLE squatter, const char *suffix)
 	for (i = 0; i < 3; i++) {
 		HANDLE h = OpenEventA(SYNCHRONIZE, FALSE, raw_name(r, 1, all[i]));
 
-		cr_expect(h == NULL && GetLastError() == ERROR_FILE_NOT_FOUND, "%s is left", all[i]);
+		cr_expect(h == NULL && GetLastError() == ERROR_FILE_NOT_FOUND, "%s is left",
+			  all[i]);
 	}
 	cr_expect_eq(wshm_provision(r, 1, 64, 64, &r->b), VIA_OK, "%s", rig_detail());
 	rig_hang_up(&r->b);
@@ -312,8 +313,9 @@ PROFILE_TEST(winshm_attach, areas_apart_and_words_that_mean_nothing)
 /* Numbers go on from what is there, over the end of their range too. */
 PROFILE_TEST(winshm_attach, sequences_start_where_they_are)
 {
-	static const uint64_t from[][2] = {
-		{0, 0}, {1000, 1000}, {7, 3}, {INT64_MAX, INT64_MAX}, {UINT64_MAX, 5}, {0, UINT32_MAX}};
+	static const uint64_t from[][2] = {{0, 0},          {1000, 1000},
+					   {7, 3},          {INT64_MAX, INT64_MAX},
+					   {UINT64_MAX, 5}, {0, UINT32_MAX}};
 	rig r;
 	size_t i;
 

@@ -143,9 +143,9 @@ int raw_create(raw_peer *p, const rig *r, uint64_t id, uint32_t request_cap, uin
 	uint32_t request = up64(request_cap), response = up64(response_cap);
 
 	*p = (raw_peer){.is_server = 1};
-	p->mapping = CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0,
-					RAW_HEADER + request + response,
-					raw_name(r, id, "mapping"));
+	p->mapping =
+		CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0,
+				   RAW_HEADER + request + response, raw_name(r, id, "mapping"));
 	if (!map(p)) {
 		raw_vanish(p);
 		return -1;
@@ -178,10 +178,10 @@ int raw_attach(raw_peer *p, const rig *r, uint64_t id, int as_server)
 	p->rx = (LONG64)raw_u64(p, as_server ? AT_REQ_SEQ : AT_RESP_SEQ);
 	if (r->profile == BUSYWAIT)
 		return 0;
-	p->req_event = OpenEventA(EVENT_MODIFY_STATE | SYNCHRONIZE, FALSE,
-				  raw_name(r, id, "req_event"));
-	p->resp_event = OpenEventA(EVENT_MODIFY_STATE | SYNCHRONIZE, FALSE,
-				   raw_name(r, id, "resp_event"));
+	p->req_event =
+		OpenEventA(EVENT_MODIFY_STATE | SYNCHRONIZE, FALSE, raw_name(r, id, "req_event"));
+	p->resp_event =
+		OpenEventA(EVENT_MODIFY_STATE | SYNCHRONIZE, FALSE, raw_name(r, id, "resp_event"));
 	if (p->req_event != NULL && p->resp_event != NULL)
 		return 0;
 	raw_vanish(p);

@@ -76,8 +76,8 @@ void raw_set64(const raw_peer *p, uint32_t at, uint64_t v);
 /* 0, or -1 with nothing open. */
 int raw_create(raw_peer *p, const rig *r, uint64_t id, uint32_t request_cap, uint32_t response_cap);
 int raw_attach(raw_peer *p, const rig *r, uint64_t id, int as_server);
-void raw_close(raw_peer *p);   /* as an honest peer does */
-void raw_vanish(raw_peer *p);  /* without a word */
+void raw_close(raw_peer *p);  /* as an honest peer does */
+void raw_vanish(raw_peer *p); /* without a word */
 int raw_send(const raw_peer *p, const void *data, uint32_t len);
 /* Bytes, or RAW_...: nothing came in time, the header is bad, the peer has closed. */
 int64_t raw_recv(raw_peer *p, void *buf, uint32_t cap);
