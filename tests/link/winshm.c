@@ -481,7 +481,7 @@ PROFILE_TEST(winshm, says_what_it_can)
 	t = r.layer[0].t;
 	cr_expect_eq(t->roles, VIA_ROLE_UPGRADE);
 	cr_expect_eq(t->profiles, 0x6);
-	cr_expect_eq(t->costly, 0x4);
+	cr_expect_eq(t->by_request, 0x4);
 	cr_expect_eq(t->needs, VIA_CAP_HUP);
 	cr_expect_eq(r.a->caps, VIA_CAP_RELIABLE | VIA_CAP_ZC_TX | waits);
 	cr_expect_eq(r.b->caps, r.a->caps);

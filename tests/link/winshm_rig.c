@@ -175,7 +175,8 @@ int raw_attach(raw_peer *p, const rig *r, uint64_t id, int as_server)
 		raw_vanish(p);
 		return -1;
 	}
-	p->rx = (LONG64)raw_u64(p, as_server ? AT_REQ_SEQ : AT_RESP_SEQ);
+	if (!as_server) /* a server made the region and begins with it */
+		p->rx = (LONG64)raw_u64(p, AT_RESP_SEQ);
 	if (r->profile == BUSYWAIT)
 		return 0;
 	p->req_event =

@@ -117,7 +117,7 @@ static const via_transport wshm_transport = {
 	.struct_size = sizeof(via_transport),
 	.roles = VIA_ROLE_UPGRADE,
 	.profiles = WSHM_HYBRID | WSHM_BUSYWAIT,
-	.costly = WSHM_BUSYWAIT,
+	.by_request = WSHM_BUSYWAIT, /* it keeps a processor busy */
 	.caps = VIA_CAP_RELIABLE | VIA_CAP_ZC_TX | VIA_CAP_POLLABLE | VIA_CAP_WORDWAIT,
 	.needs = VIA_CAP_HUP, /* the closed flags only tell of who closes, not of who dies */
 	.schemes = "winshm",
@@ -140,8 +140,9 @@ static const via_module_desc wshm_desc =
 	VIA_MODULE_DESC("org.viaduct.winshm", "1.0.0", "Apache-2.0", VIA_MOD_UNLOADABLE,
 			wshm_components, &wshm_life);
 
-VIA_MODULE(winshm, wshm_desc,
-	   "id=org.viaduct.winshm\0"
-	   "version=1.0.0\0"
-	   "provides=transport org.viaduct.winshm/1 score=50 roles=upgrade profiles=0x6 costly=0x4 "
-	   "schemes=winshm\0")
+VIA_MODULE(
+	winshm, wshm_desc,
+	"id=org.viaduct.winshm\0"
+	"version=1.0.0\0"
+	"provides=transport org.viaduct.winshm/1 score=50 roles=upgrade profiles=0x6 by_request=0x4 "
+	"schemes=winshm\0")

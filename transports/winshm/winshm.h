@@ -89,11 +89,8 @@ static inline int wshm_may(const struct wshm_self *s, const char *call)
 via_rc wshm_rc_of(DWORD err); /* system error to result */
 /* Leaves "call what" as detail and returns the result for err. */
 via_rc wshm_fail(const struct wshm_self *s, DWORD err, const char *call, const char *what);
-#if defined(__GNUC__)
-__attribute__((format(printf, 4, 5)))
-#endif
-via_rc
-wshm_failf(const struct wshm_self *s, via_rc rc, DWORD err, const char *fmt, ...);
+via_rc wshm_failf(const struct wshm_self *s, via_rc rc, DWORD err, const char *fmt, ...)
+	VIA_PRINTF(4, 5);
 /* VIA_OK, or why the event cannot be set. */
 via_rc wshm_set(const struct wshm_self *s, HANDLE event);
 
