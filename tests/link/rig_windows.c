@@ -106,7 +106,7 @@ int rig_sleep_any(const via_waitobj *o, uint32_t n, via_time deadline)
 		if (word != NULL && ms == 0)
 			SwitchToThread();
 		if (handles == 0)
-			Sleep(ms);
+			(void)WaitForSingleObject(GetCurrentThread(), ms); /* never ready */
 		else if (WaitForMultipleObjects(handles, h, FALSE, ms) < WAIT_OBJECT_0 + handles)
 			return 1;
 		if (left == 0)
