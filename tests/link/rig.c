@@ -226,7 +226,9 @@ void rig_fini_modules(rig *r)
 void rig_open(rig *r, const char *stack)
 {
 	const char *upgrade = strchr(stack, '>');
-	const char *end = upgrade != NULL ? upgrade : stack + strlen(stack);
+	const char *profile = strchr(stack, ':');
+	const char *all = profile != NULL ? profile : stack + strlen(stack);
+	const char *end = upgrade != NULL ? upgrade : all;
 	const char *baseline = end;
 
 	memset(r, 0, sizeof *r);
@@ -237,7 +239,9 @@ void rig_open(rig *r, const char *stack)
 	snprintf(r->baseline, sizeof r->baseline, "%.*s", (int)(end - baseline), baseline);
 	r->n = load_layers(r->layer, stack, end);
 	if (upgrade != NULL)
-		r->n_up = load_layers(r->up, upgrade + 1, stack + strlen(stack));
+		r->n_up = load_layers(r->up, upgrade + 1, all);
+	if (profile != NULL)
+		r->profile = (uint32_t)strtoul(profile + 1, NULL, 16);
 	rig_dir_make(r->dir, sizeof r->dir);
 	rig_system_warm_up();
 	cr_assert_eq(rig_init_modules(r, NULL), VIA_OK);

@@ -92,6 +92,7 @@ typedef struct rig {
 	rig_layer layer[RIG_MAX_LAYERS]; /* baseline first */
 	rig_layer up[RIG_MAX_LAYERS];    /* the upgrade first; none without '>' */
 	uint32_t n, n_up;
+	uint32_t profile; /* of the upgrade, behind ':' in the stack; 0: the lowest it serves */
 	via_listener *listener;
 	via_link *a, *b;                /* dialled, accepted; with an upgrade: its data links */
 	uint64_t session_id;            /* of the last pair that was upgraded */

@@ -57,7 +57,7 @@ static via_upgrade facts(const rig *r, via_link *base, via_handle *h, uint32_t n
 	uint32_t profiles = r->up[0].t->profiles;
 
 	return (via_upgrade){.struct_size = sizeof(via_upgrade),
-			     .profile = profiles & (0u - profiles), /* the lowest */
+			     .profile = r->profile != 0 ? r->profile : profiles & (0u - profiles),
 			     .ns = r->dir,
 			     .service = "svc",
 			     .session_id = r->session_id,

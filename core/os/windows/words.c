@@ -10,7 +10,9 @@
  * resolution (Windows 10, 1803) are not; where there are none the slices are what time-outs give. */
 #include "win.h"
 
-#define OFFER_NS 50000u
+/* Longer than a peer's slice: of two that look once a slice neither would ever see the other answer at
+ * once, and learn that spinning pays. */
+#define OFFER_NS 3000000u
 #define SLICE_NS 1000000u
 
 #if !defined(CREATE_WAITABLE_TIMER_HIGH_RESOLUTION)
