@@ -2,7 +2,9 @@
 #include "rig.h"
 #include <stdio.h>
 #include <stdlib.h>
-#if !defined(_WIN32)
+#if defined(_WIN32)
+#include <windows.h>
+#else
 #include "core/os/posix/posix.h"
 #include <sched.h>
 #include <unistd.h>
@@ -39,6 +41,18 @@ Test(os_time, at_least_one_processor)
 	cr_assert_lt(os_usable_cpus(), 65536u);
 	cr_assert_gt(os_process_id(), 0u);
 }
+
+#if defined(_WIN32)
+Test(os_time, affinity_counts)
+{
+	DWORD_PTR mine, all;
+
+	cr_assert(GetProcessAffinityMask(GetCurrentProcess(), &mine, &all));
+	mine &= ~(mine - 1); /* the lowest one */
+	cr_assert(SetProcessAffinityMask(GetCurrentProcess(), mine));
+	cr_assert_eq(os_usable_cpus(), 1u);
+}
+#endif
 
 #if defined(__linux__)
 Test(os_time, affinity_counts)
@@ -162,6 +176,12 @@ Test(os_env, run_directory)
 	set("ProgramData", "Q:\\data");
 	cr_assert_eq(os_default_run_dir(buf, sizeof buf), VIA_OK);
 	cr_assert_str_eq(buf, "Q:\\data\\viaduct");
+	cr_assert(SetEnvironmentVariableW(L"ProgramData", L"Q:\\D\x00f6t\x00e9\x6a4b"));
+	cr_assert_eq(os_default_run_dir(buf, sizeof buf), VIA_OK);
+	cr_assert_str_eq(buf, "Q:\\D\xc3\xb6t\xc3\xa9\xe6\xa9\x8b\\viaduct");
+	set("ProgramData", "not\\absolute");
+	cr_assert_eq(os_default_run_dir(buf, sizeof buf), VIA_OK);
+	cr_assert_str_eq(buf, "C:\\ProgramData\\viaduct");
 #else
 	set("XDG_RUNTIME_DIR", "/run/user/77");
 	cr_assert_eq(os_default_run_dir(buf, sizeof buf), VIA_OK);

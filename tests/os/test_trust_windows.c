@@ -173,8 +173,8 @@ Test(os_trust, entries_of_other_kinds)
 	PACL list;
 
 	cr_assert(win_user(&rig_env, &user));
-	cr_assert(ConvertStringSecurityDescriptorToSecurityDescriptorW(
-		L"O:SYD:(A;;FA;;;SY)", SDDL_REVISION_1, &sd, NULL));
+	cr_assert(ConvertStringSecurityDescriptorToSecurityDescriptorW(L"O:SYD:(A;;FA;;;SY)",
+								       SDDL_REVISION_1, &sd, NULL));
 	cr_assert(GetSecurityDescriptorOwner(sd, &owner, &defaulted));
 	cr_assert(GetSecurityDescriptorDacl(sd, &present, &list, &defaulted));
 	cr_assert_eq(win_check_access(owner, list, &user, 0, "x"), VIA_OK);

@@ -73,7 +73,7 @@ static int is_alive(DWORD pid, uint64_t start)
 	if (h == NULL)
 		return GetLastError() != ERROR_INVALID_PARAMETER;
 	t = began(h);
-	alive = WaitForSingleObject(h, 0) == WAIT_TIMEOUT && (t == 0 || t == start);
+	alive = WaitForSingleObject(h, 0) == WAIT_TIMEOUT && (t == 0 || start == 0 || t == start);
 	CloseHandle(h);
 	return alive;
 }
@@ -117,9 +117,11 @@ static int is_own(const core_env *e, HANDLE h)
 	win_sid user;
 	int is;
 
-	if (!win_user(e, &user) || !GetFileInformationByHandle(h, &info) ||
+	if (!win_user(e, &user) || !win_may(e, "GetFileInformationByHandle") ||
+	    !GetFileInformationByHandle(h, &info) ||
 	    (info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0 ||
 	    (info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 ||
+	    !win_may(e, "GetSecurityInfo") ||
 	    GetSecurityInfo(h, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION, &owner, NULL, NULL, NULL,
 			    &sd) != 0)
 		return 0;

@@ -277,9 +277,9 @@ via_rc os_file_trusted(os_file *f, const char *path)
 	if (rc == VIA_OK)
 		rc = os_path_id(path, &now);
 	if (rc == VIA_OK && (now.device != f->id.device || now.inode != f->id.inode))
-		rc = core_fail(
-			VIA_PERM,
-			"%s: file %llu was put in its place, expected the opened file, %llu", path,
-			(unsigned long long)now.inode, (unsigned long long)f->id.inode);
+		rc = core_fail(VIA_PERM,
+			       "%s: file %llu was put in its place, expected the opened file, %llu",
+			       path, (unsigned long long)now.inode,
+			       (unsigned long long)f->id.inode);
 	return rc;
 }
