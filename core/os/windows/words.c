@@ -10,7 +10,7 @@
  * resolution (Windows 10, 1803) are not; where there are none the slices are what time-outs give. */
 #include "win.h"
 
-#define OFFER_NS 50000u
+#define OFFER_NS 100000u
 #define SLICE_NS 1000000u
 
 #if !defined(CREATE_WAITABLE_TIMER_HIGH_RESOLUTION)
