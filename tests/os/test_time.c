@@ -43,19 +43,15 @@ Test(os_time, at_least_one_processor)
 }
 
 #if defined(_WIN32)
-Test(os_time, affinity_counts)
+static void use_one_processor(void)
 {
 	DWORD_PTR mine, all;
 
 	cr_assert(GetProcessAffinityMask(GetCurrentProcess(), &mine, &all));
-	mine &= ~(mine - 1); /* the lowest one */
-	cr_assert(SetProcessAffinityMask(GetCurrentProcess(), mine));
-	cr_assert_eq(os_usable_cpus(), 1u);
+	cr_assert(SetProcessAffinityMask(GetCurrentProcess(), mine & ~(mine - 1)));
 }
-#endif
-
-#if defined(__linux__)
-Test(os_time, affinity_counts)
+#elif defined(__linux__)
+static void use_one_processor(void)
 {
 	cpu_set_t one, old;
 	size_t cpu;
@@ -66,9 +62,18 @@ Test(os_time, affinity_counts)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+}
+#endif
+
+#if defined(_WIN32) || defined(__linux__)
+Test(os_time, affinity_counts)
+{
+	use_one_processor();
 	cr_assert_eq(os_usable_cpus(), 1u);
 }
+#endif
 
+#if defined(__linux__)
 /* One control group tree of files: proc's text, then pairs of file and text. */
 static uint32_t quota(const char *proc, const char *dir, const char *file, const char *text)
 {
