@@ -18,6 +18,9 @@ set(VIADUCT_TEST_DEFINITIONS
 # Commas, not semicolons: the text travels through a custom command; DiscoverSuites.cmake puts them back.
 set(VIADUCT_TEST_ENVIRONMENT
 	"ASAN_OPTIONS=detect_leaks=1:abort_on_error=0,UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1,TSAN_OPTIONS=halt_on_error=1:handle_segv=0:handle_sigill=0")
+if(WIN32 AND CMAKE_CROSSCOMPILING) # the prefix of this build, whatever the caller's environment says
+	string(APPEND VIADUCT_TEST_ENVIRONMENT ",WINEPREFIX=${PROJECT_BINARY_DIR}/wine,WINEDEBUG=-all")
+endif()
 # Criterion does not count an assertion that fails in .fini, where the rigs look for what was left behind.
 set(VIADUCT_TEST_FAILURE "Sanitizer|runtime error:|Assertion Failed")
 

@@ -4,6 +4,9 @@
 # up makes the prefix once and starts a server that outlives single programs, so that each of them starts
 # in a tenth of a second. The first program of a prefix must not have a pipe for output: its helpers
 # inherit it and whoever reads the pipe waits for the server's end. Hence the redirections.
+#
+# Drive V: is the directory that the prefix is in. wine knows a file by the drive that ends nearest to it, so
+# that the directories above what was built are those of V:, not /tmp and the like, which are everybody's.
 set -eu
 export WINEPREFIX="$2" WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml,winemenubuilder.exe="
 unset DISPLAY
@@ -25,6 +28,7 @@ make_prefix() {
 case "$1" in
 up)
 	[ -e "$WINEPREFIX/.ready" ] || make_prefix
+	ln -sfn "$(cd "$WINEPREFIX/.." && pwd)" "$WINEPREFIX/dosdevices/v:"
 	quiet wineserver -p120 || true # already running is fine
 	quiet wine cmd /c exit
 	;;

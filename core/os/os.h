@@ -106,8 +106,8 @@ void os_waker_object(const os_waker *w, via_waitobj *out);
  * Linux: who changes a word has to wake its (shared) futex, which ends the sleep at once; a descriptor beside
  * words ends it after 5 ms at most. The same where the kernel cannot wait for several words, after 2 ms, for all
  * words but the first.
- * Windows: nobody has to wake a word. It is looked at all the time for about 50 us, and then about every
- * millisecond (the tick of the system, up to 15.6 ms, before Windows 10 1803); a handle still ends the sleep at
+ * Windows: nobody has to wake a word. It is looked at all the time for about 100 us, and then about every
+ * millisecond (the tick of the system, up to 15.6 ms, before Windows 10 1803); a handle still ends that sleep at
  * once. */
 via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time deadline,
 	       uint32_t *ready);
@@ -131,7 +131,8 @@ via_rc os_wait(const core_env *e, const via_waitobj *objs, uint32_t n, via_time 
  * Windows: armed words are looked at as os_wait() does it. An automatic-reset event is told once for each
  * time it was set, or for several; what was set before os_poller_remove() may be lost with it, so who adds such
  * an event again first looks at what it stands for, as arm() does. Beyond 62 handles, the ones that were used
- * least are seen a moment later than the others, and may be told although they were reset in that moment. */
+ * least are seen a moment later than the others, and may be told although they were reset in that moment. One
+ * that was silenced may be told once when it is not any more. */
 typedef struct os_poller os_poller;
 typedef struct os_event {
 	void *key;

@@ -75,7 +75,7 @@ int rig_sleep(const via_waitobj *o, via_time deadline)
 
 static int word_changed(const via_waitobj *o)
 {
-	return __atomic_load_n(o->word, __ATOMIC_ACQUIRE) != o->expected;
+	return *o->word != o->expected; /* the link's own loads order what it announces */
 }
 
 /* Nobody wakes a word here: it is looked at again and again, after a while every millisecond, while the

@@ -95,6 +95,11 @@ static void remove_left(const wchar_t *dir)
 	cr_expect(RemoveDirectoryW(dir), "error %lu", GetLastError());
 }
 
+static int is_wine(void)
+{
+	return GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != NULL;
+}
+
 Test(os_copies, of_dead_processes_are_removed)
 {
 	wchar_t alive[80], reused[80];
@@ -221,7 +226,7 @@ static void expect_held(const wchar_t *file, const wchar_t *dir)
 	cr_expect(!DeleteFileW(file));
 	(void)swprintf(elsewhere, 700, L"%ls-aside", dir);
 	cr_expect(!MoveFileW(file, elsewhere));
-	if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == NULL)
+	if (!is_wine())
 		cr_expect(!MoveFileW(dir, elsewhere)); /* wine renames directories all the same */
 }
 
@@ -357,7 +362,8 @@ Test(os_copies, long_and_foreign_paths)
 	}
 	cr_assert_eq(os_path_id(path, &id), VIA_OK, "%s", via_error());
 	cr_assert_eq(os_file_open(&rig_env, path, &f), VIA_OK);
-	cr_assert_eq(os_file_trusted(f, path), VIA_OK, "%s", via_error());
+	if (!is_wine()) /* which has no canonical paths of this length */
+		cr_assert_eq(os_file_trusted(f, path), VIA_OK, "%s", via_error());
 	os_file_close(f);
 	slash = strrchr(path, '\\');
 	*slash = '\0';

@@ -2,7 +2,9 @@
 #include "rig.h"
 #include <stdio.h>
 #include <stdlib.h>
-#if !defined(_WIN32)
+#if defined(_WIN32)
+#include <windows.h>
+#else
 #include "core/os/posix/posix.h"
 #include <sched.h>
 #include <unistd.h>
@@ -40,8 +42,16 @@ Test(os_time, at_least_one_processor)
 	cr_assert_gt(os_process_id(), 0u);
 }
 
-#if defined(__linux__)
-Test(os_time, affinity_counts)
+#if defined(_WIN32)
+static void use_one_processor(void)
+{
+	DWORD_PTR mine, all;
+
+	cr_assert(GetProcessAffinityMask(GetCurrentProcess(), &mine, &all));
+	cr_assert(SetProcessAffinityMask(GetCurrentProcess(), mine & ~(mine - 1)));
+}
+#elif defined(__linux__)
+static void use_one_processor(void)
 {
 	cpu_set_t one, old;
 	size_t cpu;
@@ -52,9 +62,18 @@ Test(os_time, affinity_counts)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+}
+#endif
+
+#if defined(_WIN32) || defined(__linux__)
+Test(os_time, affinity_counts)
+{
+	use_one_processor();
 	cr_assert_eq(os_usable_cpus(), 1u);
 }
+#endif
 
+#if defined(__linux__)
 /* One control group tree of files: proc's text, then pairs of file and text. */
 static uint32_t quota(const char *proc, const char *dir, const char *file, const char *text)
 {
@@ -162,6 +181,12 @@ Test(os_env, run_directory)
 	set("ProgramData", "Q:\\data");
 	cr_assert_eq(os_default_run_dir(buf, sizeof buf), VIA_OK);
 	cr_assert_str_eq(buf, "Q:\\data\\viaduct");
+	cr_assert(SetEnvironmentVariableW(L"ProgramData", L"Q:\\D\x00f6t\x00e9\x6a4b"));
+	cr_assert_eq(os_default_run_dir(buf, sizeof buf), VIA_OK);
+	cr_assert_str_eq(buf, "Q:\\D\xc3\xb6t\xc3\xa9\xe6\xa9\x8b\\viaduct");
+	set("ProgramData", "not\\absolute");
+	cr_assert_eq(os_default_run_dir(buf, sizeof buf), VIA_OK);
+	cr_assert_str_eq(buf, "C:\\ProgramData\\viaduct");
 #else
 	set("XDG_RUNTIME_DIR", "/run/user/77");
 	cr_assert_eq(os_default_run_dir(buf, sizeof buf), VIA_OK);

@@ -1,5 +1,6 @@
 /* tests/os/words.c - see words.h. */
 #include "words.h"
+#include <stdatomic.h>
 #if defined(__linux__)
 #include <errno.h>
 #include <limits.h>
@@ -27,12 +28,17 @@ via_waitobj word_object(const uint32_t *word, uint32_t expected)
 
 uint32_t word_value(const uint32_t *word)
 {
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+	return os_load32(word);
 }
 
 void word_store(uint32_t *word, uint32_t value)
 {
+#if defined(_MSC_VER)
+	atomic_thread_fence(memory_order_release);
+	*(volatile uint32_t *)word = value;
+#else
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+#endif
 }
 
 #if defined(__linux__)

@@ -73,7 +73,7 @@ static int is_alive(DWORD pid, uint64_t start)
 	if (h == NULL)
 		return GetLastError() != ERROR_INVALID_PARAMETER;
 	t = began(h);
-	alive = WaitForSingleObject(h, 0) == WAIT_TIMEOUT && (t == 0 || t == start);
+	alive = WaitForSingleObject(h, 0) == WAIT_TIMEOUT && (t == 0 || start == 0 || t == start);
 	CloseHandle(h);
 	return alive;
 }
@@ -114,16 +114,18 @@ static int is_own(const core_env *e, HANDLE h)
 	BY_HANDLE_FILE_INFORMATION info;
 	PSECURITY_DESCRIPTOR sd = NULL;
 	PSID owner = NULL;
-	int is = 0;
+	win_sid user;
+	int is;
 
-	if (!GetFileInformationByHandle(h, &info) ||
+	if (!win_user(e, &user) || !win_may(e, "GetFileInformationByHandle") ||
+	    !GetFileInformationByHandle(h, &info) ||
 	    (info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0 ||
 	    (info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 ||
+	    !win_may(e, "GetSecurityInfo") ||
 	    GetSecurityInfo(h, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION, &owner, NULL, NULL, NULL,
 			    &sd) != 0)
 		return 0;
-	if (owner == NULL || !win_is_user(e, owner, &is))
-		is = 0;
+	is = owner != NULL && EqualSid(owner, &user);
 	LocalFree(sd);
 	return is;
 }
@@ -177,14 +179,17 @@ static void sweep(const core_env *e, const wchar_t *temp)
  * the list. */
 static int make_security(const core_env *e, SECURITY_ATTRIBUTES *sa)
 {
-	wchar_t user[WIN_SID_MAX], text[3 * WIN_SID_MAX];
+	wchar_t text[512], *who;
+	win_sid user;
 
 	memset(sa, 0, sizeof *sa);
 	sa->nLength = sizeof *sa;
-	if (!win_user_sid(e, user, WIN_SID_MAX))
+	if (!win_user(e, &user) || !win_may(e, "ConvertSidToStringSidW") ||
+	    !ConvertSidToStringSidW(&user, &who))
 		return 0;
 	(void)_snwprintf(text, sizeof text / sizeof text[0],
-			 L"O:%lsD:P(A;OICI;FA;;;%ls)(A;OICI;FA;;;SY)", user, user);
+			 L"O:%lsD:P(A;OICI;FA;;;%ls)(A;OICI;FA;;;SY)", who, who);
+	LocalFree(who);
 	return win_may(e, "ConvertStringSecurityDescriptorToSecurityDescriptorW") &&
 	       ConvertStringSecurityDescriptorToSecurityDescriptorW(text, SDDL_REVISION_1,
 								    &sa->lpSecurityDescriptor,

@@ -12,8 +12,8 @@
  * Words (words.c) are looked at before each sleep, which is cut in slices while one is armed.
  *
  * Readiness of an automatic-reset event is consumed by finding it, so it is told once. Handles that are
- * in the pool are seen a moment later than the others, and one that is reset in that moment is told
- * nevertheless, for it may be such an event. For handles, fd_events says only whether to watch:
+ * in the pool are seen a moment later than the others, and one that is reset in that moment, or silenced,
+ * is told nevertheless when it is watched, for it may be such an event. For handles, fd_events says only whether to watch:
  * os_poller_modify() with 0 silences one. os_poller_add() always watches, since who fills a waitobj
  * with a handle has no reason to set fd_events. */
 #include "poller.h"
@@ -84,7 +84,7 @@ static void promote(struct batch *b, struct entry *x)
 
 static void watch(os_poller *p, struct entry *x)
 {
-	if (p->n_direct < DIRECT_MAX && !x->fired)
+	if (p->n_direct < DIRECT_MAX && x->fired == NOT_SEEN)
 		direct_append(p, x);
 	else
 		win_pool_add(&p->pool, x);
@@ -277,7 +277,7 @@ static via_rc look(os_poller *p, struct batch *b, enum pace pace, via_time deadl
 	for (k = 0; k < N_SOURCES && b->n < b->cap && rc == VIA_OK; k++) {
 		const int wait = k + 1 == N_SOURCES && b->n == 0;
 
-		switch ((enum source)((p->first + k) % N_SOURCES)) {
+		switch ((enum source)((p->turn + k) % N_SOURCES)) {
 		case WORDS:
 			win_words_look(&p->words, b);
 			break;
@@ -289,7 +289,7 @@ static via_rc look(os_poller *p, struct batch *b, enum pace pace, via_time deadl
 			break;
 		}
 	}
-	p->first = b->n == b->cap ? (p->first + 1) % N_SOURCES : WORDS;
+	p->turn = b->n == b->cap ? (p->turn + 1) % N_SOURCES : WORDS;
 	return rc;
 }
 

@@ -15,17 +15,20 @@ enum place {
 	ARMED   /* among the words that are looked at */
 };
 
+/* What the pool saw. It may have reset the event, so it must be told even if it is not ready any more. */
+enum fired { NOT_SEEN, SEEN, PERHAPS };
+
 struct entry {
 	os_poller *p;
 	void *key;
 	int is_word;
 	uint64_t id; /* the handle, or the address of the word */
 	enum place place;
-	uint32_t expected;  /* of a word */
-	uint32_t at;        /* where it is among the armed words */
-	HANDLE wait;        /* the pool's, NULL when there is none */
-	int fired;          /* the pool saw it ready, which may have reset it: it must be told */
-	struct entry *rung; /* next of those whose callback has run */
+	uint32_t expected; /* of a word */
+	uint32_t at;       /* where it is among the armed words */
+	HANDLE wait;       /* the pool's, NULL when there is none */
+	enum fired fired;
+	struct entry *rung;        /* next of those whose callback has run */
 	struct entry *prev, *next; /* in the row; NULL when it is not there */
 };
 
@@ -64,7 +67,7 @@ struct os_poller {
 	struct pool pool;
 	struct words words;
 	struct win_pace pace;
-	uint32_t first; /* whose turn it is to be looked at first */
+	uint32_t turn; /* whose turn it is to be looked at first */
 };
 
 struct batch {

@@ -65,7 +65,7 @@ static void take_rung(struct pool *l)
 	     x = next) {
 		next = x->rung;
 		end_wait(x);
-		x->fired = 1;
+		x->fired = SEEN;
 		row_append(l, x);
 	}
 }
@@ -78,6 +78,8 @@ void win_pool_add(struct pool *l, struct entry *x)
 
 void win_pool_remove(struct pool *l, struct entry *x)
 {
+	if (x->wait != NULL) /* which may take a set of the event with it when it ends */
+		x->fired = PERHAPS;
 	end_wait(x);
 	take_rung(l); /* it may be among them */
 	row_remove(l, x);
@@ -103,12 +105,12 @@ static via_rc is_ready(const struct entry *x)
 	HANDLE object = (HANDLE)(uintptr_t)x->id;
 	int got;
 
-	if (x->fired)
+	if (x->fired == SEEN)
 		return 1;
 	got = win_wait(x->p->e, &object, 1, 0);
 	if (got < 0)
 		return core_fail_os(VIA_IO, GetLastError(), "waiting for handle %p", object);
-	return got == 0;
+	return got == 0 || x->fired == PERHAPS;
 }
 
 via_rc win_pool_look(struct pool *l, struct batch *b,
@@ -124,7 +126,7 @@ via_rc win_pool_look(struct pool *l, struct batch *b,
 		row_remove(l, x);
 		rc = is_ready(x);
 		if (rc > 0) {
-			x->fired = 0;
+			x->fired = NOT_SEEN;
 			batch_tell(b, x);
 			promote(b, x);
 			continue;

@@ -23,7 +23,7 @@ int win_long(wchar_t buf[WIN_PATH_MAX])
 	const wchar_t *head = prefix, *tail = full;
 	DWORD len;
 
-	if (wcslen(buf) < LONG_PATH || wcsncmp(buf, prefix, 4) == 0)
+	if (wcslen(buf) < LONG_PATH || wcsncmp(buf, prefix, WIN_PREFIX_LEN) == 0)
 		return 1;
 	/* The prefix turns "." and ".." into names. */
 	len = GetFullPathNameW(buf, WIN_PATH_MAX, full, NULL);

@@ -1,17 +1,17 @@
 /* core/os/windows/trust.c - may the code in this file be run?
  *
- * What is checked, of the file through its open handle and of the directory that holds it:
- * - the owner is this user, Administrators, SYSTEM or TrustedInstaller;
- * - there is an access list, and no entry of it lets a group that strangers are in (Everyone, Users,
- *   Authenticated Users, Interactive, Network, Anonymous, Guests) write, add, delete, rename or
- *   change the list or the owner;
- * and that the path names the file that is open. Entries that only get inherited grant nothing here
- * and are skipped; denying entries are not counted in favour.
+ * Others are all accounts and groups but this user, Administrators, SYSTEM and TrustedInstaller. Then:
+ * - the file, the directory that holds it and every directory above that have an owner who is none of the
+ *   others;
+ * - the others may not write or replace the file, nor add, replace or remove anything beside it;
+ * - of the directories above they may not rename, delete or change an entry that leads here, nor the
+ *   directory's list or owner. Adding entries is fine, which ordinary users may do on every system.
+ * The directories are those of the canonical path of the open file, in which there are no links; from
+ * the root on, since nobody can replace what a checked directory holds. In the end the path must still name
+ * the open file.
  *
- * What is not checked: directories further up (their lists let ordinary users add entries on every
- * system, and renaming one that is in use fails), and single accounts other than those above that a
- * list lets write: whoever named them there meant it.
- */
+ * Only entries that grant count, and of these the ones that are in force for the object itself, not
+ * those that are there to be inherited. An entry that denies is not counted in favour. */
 #include "win.h"
 #include <aclapi.h>
 #include <sddl.h>
@@ -19,9 +19,10 @@
 #include <string.h>
 #include <wchar.h>
 
+#define REPLACES (FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_ALL)
 #define WRITES \
-	(FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_DELETE_CHILD | FILE_WRITE_EA | \
-	 FILE_WRITE_ATTRIBUTES | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE | GENERIC_ALL)
+	(REPLACES | FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA | FILE_WRITE_ATTRIBUTES | \
+	 GENERIC_WRITE)
 
 /* S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464: NT SERVICE\TrustedInstaller */
 static const struct {
@@ -33,9 +34,10 @@ static const struct {
 		       {SECURITY_NT_AUTHORITY},
 		       {80, 956008885u, 3418522649u, 1831038044u, 1853292631u, 2271478464u}};
 
-static const WELL_KNOWN_SID_TYPE strangers[] =
-	{WinWorldSid,   WinBuiltinUsersSid, WinAuthenticatedUserSid, WinInteractiveSid,
-	 WinNetworkSid, WinAnonymousSid,    WinBuiltinGuestsSid};
+/* The last two stand for the owner, who is checked, and for nobody. */
+static const WELL_KNOWN_SID_TYPE trusted[] = {WinLocalSystemSid, WinBuiltinAdministratorsSid,
+					      WinCreatorOwnerRightsSid, WinCreatorOwnerSid};
+enum { N_TRUSTED_OWNERS = 2, N_TRUSTED = 4 };
 
 /* -- who ------------------------------------------------------------------------------------------
  */
@@ -51,60 +53,46 @@ static void sid_text(PSID sid, char *buf, uint32_t cap)
 	LocalFree(text);
 }
 
-int win_user_sid(const core_env *e, wchar_t *buf, uint32_t cap)
+int win_user(const core_env *e, win_sid *out)
 {
 	union {
 		TOKEN_USER user;
 		BYTE room[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
 	} u;
 	HANDLE token = NULL;
-	wchar_t *text;
 	DWORD n, err;
 	int ok;
 
 	if (!win_may(e, "OpenProcessToken") ||
 	    !OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
 		return 0;
-	ok = GetTokenInformation(token, TokenUser, &u, sizeof u, &n) != 0;
+	ok = win_may(e, "GetTokenInformation") &&
+	     GetTokenInformation(token, TokenUser, &u, sizeof u, &n) &&
+	     CopySid(sizeof *out, out, u.user.User.Sid);
 	err = GetLastError();
 	CloseHandle(token);
-	if (!ok) {
-		SetLastError(err);
-		return 0;
-	}
-	if (!ConvertSidToStringSidW(u.user.User.Sid, &text))
-		return 0;
-	ok = wcslen(text) < cap;
-	if (ok)
-		wcscpy(buf, text);
-	LocalFree(text);
+	SetLastError(err);
 	return ok;
 }
 
-int win_is_user(const core_env *e, PSID sid, int *is)
+static int is_trusted(PSID sid, const win_sid *user, int n_known)
 {
-	wchar_t user[WIN_SID_MAX], *text;
+	int i;
 
-	if (!win_user_sid(e, user, WIN_SID_MAX) || !ConvertSidToStringSidW(sid, &text))
+	if (sid == NULL || !IsValidSid(sid))
 		return 0;
-	*is = wcscmp(user, text) == 0;
-	LocalFree(text);
-	return 1;
+	for (i = 0; i < n_known; i++)
+		if (IsWellKnownSid(sid, trusted[i]))
+			return 1;
+	return EqualSid(sid, (PSID)(uintptr_t)user) ||
+	       EqualSid(sid, (PSID)(uintptr_t)&trusted_installer);
 }
 
-static via_rc check_owner(const core_env *e, PSID owner, const char *path)
+static via_rc check_owner(PSID owner, const win_sid *user, const char *path)
 {
 	char who[192];
-	int is = 0;
 
-	if (owner != NULL && (IsWellKnownSid(owner, WinLocalSystemSid) ||
-			      IsWellKnownSid(owner, WinBuiltinAdministratorsSid) ||
-			      EqualSid(owner, (PSID)(uintptr_t)&trusted_installer)))
-		return VIA_OK;
-	if (owner != NULL && !win_is_user(e, owner, &is))
-		return core_fail_os(VIA_IO, GetLastError(),
-				    "%s: comparing its owner with this user", path);
-	if (is)
+	if (is_trusted(owner, user, N_TRUSTED_OWNERS))
 		return VIA_OK;
 	sid_text(owner, who, sizeof who);
 	return core_fail(
@@ -116,22 +104,35 @@ static via_rc check_owner(const core_env *e, PSID owner, const char *path)
 /* -- what they may do ----------------------------------------------------------------------------
  */
 
-static int is_stranger(PSID sid)
+/* Who is granted something by an entry: NULL when nobody is, or nobody known. *mask: what. */
+static PSID granted(ACE_HEADER *header, DWORD *mask)
 {
-	size_t i;
+	ACCESS_ALLOWED_ACE *ace = (ACCESS_ALLOWED_ACE *)(void *)header;
 
-	for (i = 0; i < sizeof strangers / sizeof strangers[0]; i++)
-		if (IsWellKnownSid(sid, strangers[i]))
-			return 1;
-	return 0;
+	*mask = 0;
+	if ((header->AceFlags & INHERIT_ONLY_ACE) != 0)
+		return NULL;
+	switch (header->AceType) {
+	case ACCESS_ALLOWED_ACE_TYPE:
+	case ACCESS_ALLOWED_CALLBACK_ACE_TYPE:
+		*mask = ace->Mask;
+		return (PSID)&ace->SidStart;
+	case ACCESS_ALLOWED_OBJECT_ACE_TYPE: /* of a directory service; the account stands elsewhere */
+	case ACCESS_ALLOWED_CALLBACK_OBJECT_ACE_TYPE:
+	case ACCESS_ALLOWED_COMPOUND_ACE_TYPE:
+		*mask = ace->Mask;
+		return NULL;
+	default:
+		return NULL;
+	}
 }
 
-static via_rc check_list(PACL list, const char *path)
+static via_rc check_list(PACL list, const win_sid *user, DWORD refused, const char *path)
 {
-	ACCESS_ALLOWED_ACE *ace;
 	char who[192];
 	void *entry;
-	DWORD i;
+	DWORD i, mask;
+	PSID sid;
 
 	if (list == NULL)
 		return core_fail(VIA_PERM,
@@ -141,22 +142,26 @@ static via_rc check_list(PACL list, const char *path)
 		if (!GetAce(list, i, &entry))
 			return core_fail_os(VIA_IO, GetLastError(), "%s: reading its access list",
 					    path);
-		ace = entry;
-		if (ace->Header.AceType != ACCESS_ALLOWED_ACE_TYPE &&
-		    ace->Header.AceType != ACCESS_ALLOWED_CALLBACK_ACE_TYPE)
+		sid = granted(entry, &mask);
+		if ((mask & refused) == 0 || is_trusted(sid, user, N_TRUSTED))
 			continue;
-		if ((ace->Header.AceFlags & INHERIT_ONLY_ACE) != 0 || (ace->Mask & WRITES) == 0 ||
-		    !is_stranger(&ace->SidStart))
-			continue;
-		sid_text(&ace->SidStart, who, sizeof who);
+		sid_text(sid, who, sizeof who);
 		return core_fail(VIA_PERM,
 				 "%s: %s has access 0x%lx and may write, expected at most 0x%lx",
-				 path, who, ace->Mask, ace->Mask & ~(DWORD)WRITES);
+				 path, who, mask, mask & ~refused);
 	}
 	return VIA_OK;
 }
 
-static via_rc check_handle(const core_env *e, HANDLE h, const char *path)
+via_rc win_check_access(PSID owner, PACL list, const win_sid *user, int is_above, const char *path)
+{
+	via_rc rc = check_owner(owner, user, path);
+
+	return rc == VIA_OK ? check_list(list, user, is_above ? REPLACES : WRITES, path) : rc;
+}
+
+static via_rc check_handle(const core_env *e, HANDLE h, const win_sid *user, int is_above,
+			   const char *path)
 {
 	const SECURITY_INFORMATION what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
 	PSECURITY_DESCRIPTOR sd = NULL;
@@ -171,9 +176,7 @@ static via_rc check_handle(const core_env *e, HANDLE h, const char *path)
 	if (err != 0)
 		return core_fail_os(win_rc(err), err, "%s: reading who owns and may change it",
 				    path);
-	rc = check_owner(e, owner, path);
-	if (rc == VIA_OK)
-		rc = check_list(list, path);
+	rc = win_check_access(owner, list, user, is_above, path);
 	LocalFree(sd);
 	return rc;
 }
@@ -181,8 +184,61 @@ static via_rc check_handle(const core_env *e, HANDLE h, const char *path)
 /* -- the gate ------------------------------------------------------------------------------------
  */
 
-/* path without its last component, which must be a name. */
-static via_rc parent(const char *path, char *buf, uint32_t cap)
+static via_rc check_dir(const core_env *e, const wchar_t *dir, const win_sid *user, int is_above)
+{
+	const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+	char text[WIN_PATH_MAX * 3];
+	HANDLE h;
+	via_rc rc;
+
+	if (!win_utf8(dir, text, sizeof text))
+		return core_fail_os(VIA_IO, GetLastError(), "the name of a directory");
+	h = win_may(e, "CreateFileW")
+		    ? CreateFileW(dir, READ_CONTROL | FILE_READ_ATTRIBUTES, share, NULL,
+				  OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL)
+		    : INVALID_HANDLE_VALUE;
+	if (h == INVALID_HANDLE_VALUE)
+		return core_fail_os(win_rc(GetLastError()), GetLastError(),
+				    "%s: opening the directory", text + WIN_PREFIX_LEN);
+	rc = check_handle(e, h, user, is_above, text + WIN_PREFIX_LEN);
+	CloseHandle(h);
+	return rc;
+}
+
+/* Behind the root of a canonical path, which is \\?\C:\ or \\?\UNC\server\share\. */
+static wchar_t *behind_root(wchar_t *path)
+{
+	static const wchar_t unc[] = L"\\\\?\\UNC\\";
+	const int is_unc = wcsncmp(path, unc, wcslen(unc)) == 0;
+	wchar_t *p = path + (is_unc ? wcslen(unc) : WIN_PREFIX_LEN);
+
+	p = wcschr(p, L'\\');
+	if (p != NULL && is_unc)
+		p = wcschr(p + 1, L'\\');
+	return p == NULL ? NULL : p + 1;
+}
+
+/* From the root down to the directory that holds the file, which the others may not even add to. */
+static via_rc check_dirs(const core_env *e, wchar_t *path, const win_sid *user, const char *named)
+{
+	wchar_t *end = behind_root(path), *next, c;
+	via_rc rc;
+
+	if (end == NULL)
+		return core_fail(VIA_IO, "%s: its canonical path has no root", named);
+	for (;; end = next) {
+		next = wcschr(end + (*end == L'\\'), L'\\');
+		c = *end;
+		*end = L'\0';
+		rc = check_dir(e, path, user, next != NULL);
+		*end = c;
+		if (rc != VIA_OK || next == NULL)
+			return rc;
+	}
+}
+
+/* An absolute path whose last component is a name. */
+static via_rc check_path(const char *path)
 {
 	const char *p, *last = NULL;
 
@@ -192,50 +248,38 @@ static via_rc parent(const char *path, char *buf, uint32_t cap)
 	if (!os_path_is_absolute(path) || last == NULL || last[1] == '\0' ||
 	    strcmp(last + 1, ".") == 0 || strcmp(last + 1, "..") == 0)
 		return core_fail(VIA_INVAL, "%s: expected the absolute path of a file", path);
-	if ((size_t)(last - path) + 2 > cap)
-		return core_fail(VIA_TOOBIG, "path of %zu bytes, expected less than %u",
-				 strlen(path), cap);
-	(void)snprintf(buf, cap, "%.*s", (int)(last - path) + (last[-1] == ':'),
-		       path); /* "C:\" keeps its end */
 	return VIA_OK;
-}
-
-static via_rc check_dir(const core_env *e, const char *dir)
-{
-	const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-	wchar_t wide[WIN_PATH_MAX];
-	HANDLE h;
-	via_rc rc;
-
-	h = win_path(dir, wide) && win_may(e, "CreateFileW")
-		    ? CreateFileW(wide, READ_CONTROL | FILE_READ_ATTRIBUTES, share, NULL,
-				  OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL)
-		    : INVALID_HANDLE_VALUE;
-	if (h == INVALID_HANDLE_VALUE)
-		return core_fail_os(win_rc(GetLastError()), GetLastError(),
-				    "%s: opening the directory", dir);
-	rc = check_handle(e, h, dir);
-	CloseHandle(h);
-	return rc;
 }
 
 via_rc os_file_trusted(os_file *f, const char *path)
 {
-	char dir[WIN_PATH_MAX];
+	wchar_t full[WIN_PATH_MAX];
 	os_file_id now;
+	win_sid user;
+	DWORD n;
 	via_rc rc;
 
-	rc = parent(path, dir, sizeof dir);
-	if (rc == VIA_OK)
-		rc = check_dir(f->e, dir);
-	if (rc == VIA_OK)
-		rc = os_path_id(path, &now);
+	rc = check_path(path);
 	if (rc != VIA_OK)
 		return rc;
-	if (now.device != f->id.device || now.inode != f->id.inode)
-		return core_fail(
-			VIA_PERM,
-			"%s: file %llu was put in its place, expected the opened file, %llu", path,
-			(unsigned long long)now.inode, (unsigned long long)f->id.inode);
-	return check_handle(f->e, f->h, path);
+	if (!win_user(f->e, &user))
+		return core_fail_os(VIA_IO, GetLastError(), "%s: finding out who this user is",
+				    path);
+	n = win_may(f->e, "GetFinalPathNameByHandleW")
+		    ? GetFinalPathNameByHandleW(f->h, full, WIN_PATH_MAX, FILE_NAME_NORMALIZED)
+		    : 0;
+	if (n == 0 || n >= WIN_PATH_MAX)
+		return core_fail_os(n == 0 ? win_rc(GetLastError()) : VIA_TOOBIG, GetLastError(),
+				    "%s: finding its canonical path", path);
+	rc = check_dirs(f->e, full, &user, path);
+	if (rc == VIA_OK)
+		rc = check_handle(f->e, f->h, &user, 0, path);
+	if (rc == VIA_OK)
+		rc = os_path_id(path, &now);
+	if (rc == VIA_OK && (now.device != f->id.device || now.inode != f->id.inode))
+		rc = core_fail(VIA_PERM,
+			       "%s: file %llu was put in its place, expected the opened file, %llu",
+			       path, (unsigned long long)now.inode,
+			       (unsigned long long)f->id.inode);
+	return rc;
 }

@@ -15,6 +15,7 @@
 #include <windows.h>
 
 #define WIN_PATH_MAX 4096 /* in UTF-16 units */
+#define WIN_PREFIX_LEN 4  /* of the prefix that makes a path literal */
 
 struct os_file {
 	const core_env *e;
@@ -94,12 +95,14 @@ via_rc win_identify(const core_env *e, HANDLE h, const char *path, BY_HANDLE_FIL
 		    os_file_id *out);
 via_rc win_read_at(const core_env *e, HANDLE h, uint64_t offset, void *buf, uint64_t len);
 
-#define WIN_SID_MAX 192
+typedef struct win_sid {
+	DWORD room[(SECURITY_MAX_SID_SIZE + 3) / 4];
+} win_sid;
 
-/* String form of the SID this process runs as; false with GetLastError(). */
-int win_user_sid(const core_env *e, wchar_t *buf, uint32_t cap);
-/* *is: the SID is the one this process runs as. False with GetLastError(). */
-int win_is_user(const core_env *e, PSID sid, int *is);
+/* Who this process runs as; false with GetLastError(). */
+int win_user(const core_env *e, win_sid *out);
+/* The trust gate for one file or directory; is_above: a directory above the one that holds the file. */
+via_rc win_check_access(PSID owner, PACL list, const win_sid *user, int is_above, const char *path);
 
 /* A directory for one copy of a module, to which only this user and SYSTEM have access, and a handle that
  * keeps it where it is. False with GetLastError(). */

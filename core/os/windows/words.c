@@ -67,7 +67,8 @@ static int set_timer(const core_env *e, struct win_pace *p, via_time ns)
 							  SYNCHRONIZE | TIMER_MODIFY_STATE);
 		p->is_coarse = p->timer == NULL;
 	}
-	return p->timer != NULL && SetWaitableTimer(p->timer, &due, 0, NULL, NULL, FALSE);
+	return p->timer != NULL && win_may(e, "SetWaitableTimer") &&
+	       SetWaitableTimer(p->timer, &due, 0, NULL, NULL, FALSE);
 }
 
 int win_pace_sleep(const core_env *e, struct win_pace *p, HANDLE *hs, uint32_t n, via_time deadline)
