@@ -29,7 +29,7 @@ static void collect(const struct server_conn *c, struct group *g)
 	const via_codec *codec = c->job.codec;
 	uint32_t i;
 
-	for (i = 0; i < SHORT_MANY && rx_peek_short(c->s, i, &g->m[i], g->payload[i]); i++) {
+	for (i = 0; i < c->s->tx_at_once && rx_peek_short(c->s, i, &g->m[i], g->payload[i]); i++) {
 		const via_message *m = &g->m[i];
 
 		if (m->code != codec->method || !answer_is_valid(codec, m->payload, m->payload_len))

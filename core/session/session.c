@@ -191,6 +191,7 @@ via_rc session_settle(via_session *s)
 		s->short_out = a->packet_size - VIA_WIRE_HEADER;
 	s->has_word = data->rx_word != NULL;
 	s->rx_at_once = fetch_together(data);
+	s->tx_at_once = data->limits->max_batch < SHORT_MANY ? data->limits->max_batch : SHORT_MANY;
 	if (s->chunked != 0 && longest > a->packet_size)
 		longest = a->packet_size;
 	if (longest < VIA_EXPECT_INITIAL)

@@ -173,6 +173,7 @@ struct via_session {
 	int in_place;        /* it does not, and lends memory to encode in */
 	int has_word;        /* data link can be polled; rx_word itself is the receive lane's */
 	uint32_t rx_at_once; /* records that may be fetched together */
+	uint32_t tx_at_once; /* and sent, at most SHORT_MANY */
 	uint64_t budget;     /* of one spin of a waiting lane */
 	tx_lane tx;
 	rx_lane rx;

@@ -264,9 +264,7 @@ via_rc via_session_send_many(via_session *s, const via_message *m, uint32_t n)
 	uint32_t i, ready;
 	via_rc sent;
 
-	if (n > SHORT_MANY)
-		n = SHORT_MANY;
-	for (ready = 0; ready < n && is_short(s, &m[ready]); ready++)
+	for (ready = 0; ready < n && ready < s->tx_at_once && is_short(s, &m[ready]); ready++)
 		if (depart(s, m[ready].id) != VIA_OK)
 			break;
 	if (ready < 2) {

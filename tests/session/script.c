@@ -74,7 +74,7 @@ static via_rc VIA_CALL script_send(via_link *base, const via_msg *msgs, uint32_t
 
 	if (why != VIA_OK)
 		return why;
-	if (n != 1 || l->closed)
+	if (n == 0 || n > l->limits.max_batch || l->closed)
 		l->misused = 1;
 	l->sends++;
 	if (l->sends >= l->again_from && l->sends - l->again_from < l->again_n)

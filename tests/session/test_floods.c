@@ -138,8 +138,8 @@ Test(floods, a_flood_that_nobody_reads)
 	sr_pair_close(&p);
 }
 
-static char upgraded[][32] = {"uds>ring", "uds>posixshm", "fault+uds>ring", "uds>fault+ring",
-			      "uds>fault+posixshm"};
+/* posixshm holds one message each way. */
+static char upgraded[][32] = {"uds>ring", "fault+uds>ring", "uds>fault+ring"};
 
 ParameterizedTestParameters(floods, many_are_sent_as_one_by_one)
 {
@@ -166,7 +166,8 @@ ParameterizedTest(char spec[32], floods, many_are_sent_as_one_by_one)
 		while (got < sent && via_session_recv(p.server, &a) == VIA_OK) {
 			cr_assert_eq(a.id, got + 1);
 			cr_assert_eq(a.payload_len, got % 9);
-			cr_assert_eq(memcmp(a.payload, &body[got], a.payload_len), 0);
+			cr_assert(a.payload_len == 0 ||
+				  memcmp(a.payload, &body[got], a.payload_len) == 0);
 			via_session_release(p.server, &a);
 			got++;
 		}

@@ -368,12 +368,20 @@ Test(tx, abort_is_sticky_whatever_its_reason)
 
 /* -- several at once ------------------------------------------------------------------------------------ */
 
+static via_session *up_for_many(script_link **l)
+{
+	via_session *s = sr_client_up(&terms, l);
+
+	(*l)->limits.max_batch = s->tx_at_once = SHORT_MANY;
+	return s;
+}
+
 /* The scripted link takes one record a call: the ids of the others are free again. */
 Test(tx, many_of_which_one_is_accepted)
 {
 	static uint8_t body[8];
 	script_link *l;
-	via_session *s = sr_client_up(&terms, &l);
+	via_session *s = up_for_many(&l);
 	via_message m[3] = {request(1, body, 8), request(2, body, 8), request(3, body, 0)};
 
 	sr_is(via_session_send_many(s, m, 3), 1);
@@ -392,7 +400,7 @@ Test(tx, many_on_a_full_link_and_a_dead_one)
 {
 	static uint8_t body[8];
 	script_link *l;
-	via_session *s = sr_client_up(&terms, &l);
+	via_session *s = up_for_many(&l);
 	via_message m[3] = {request(1, body, 8), request(2, body, 8), request(3, body, 8)};
 
 	l->again_from = l->sends + 1;
@@ -411,7 +419,7 @@ Test(tx, many_with_one_that_cannot_be_sent)
 {
 	static uint8_t body[4097];
 	script_link *l;
-	via_session *s = sr_client_up(&terms, &l);
+	via_session *s = up_for_many(&l);
 	via_message m[3] = {request(1, body, 8), request(2, body, 4097), request(1, body, 8)};
 
 	sr_is(via_session_send_many(s, m, 3), 1);

@@ -198,6 +198,8 @@ static int is_good(const uint8_t *p, uint64_t len, uint32_t n)
 {
 	uint32_t i;
 
+	if (8 * (uint64_t)n > len)
+		return 0;
 	for (i = 0; i < n; i++) {
 		uint64_t offset = get32(p + 8 * (size_t)i), length = get32(p + 8 * (size_t)i + 4);
 
