@@ -61,7 +61,7 @@ class Windows(unittest.TestCase):
         with Daemon(env=self.env) as d:
             self.control("delete", self.modules / "winshm.dll")
             err = self.explained(d, 0x1)
-            self.assertRegex(err, r"(?m)^0x2 +org\.viaduct\.winshm +offered, not selected")
+            self.assertRegex(err, r"(?m)^0x2 +org\.viaduct\.winshm +offered, the peer does not have it")
             self.assertIn("winshm.dll", d.log())
 
     def test_modules_are_replaced_while_they_are_loaded(self):
