@@ -13,6 +13,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 EMULATOR = os.environ.get("VIADUCT_EMULATOR", "").split()
@@ -67,6 +68,8 @@ def _keep_wine_up():
 
 if WINDOWS:
     os.environ.pop("DISPLAY", None)  # wine would open windows there
+    # wine shows no sticky bit: below /tmp every module is refused, for everybody may write there
+    tempfile.tempdir = str(pathlib.Path(os.environ.get("VIADUCT_BIN") or os.path.join(os.environ["VIADUCT_BUILD"], "bin")).parent / "tests")
     _keep_wine_up()
 
 
