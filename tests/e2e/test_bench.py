@@ -15,6 +15,7 @@ import peer
 from peer import host
 
 BASE = host.BASELINE
+BUSY = 25 if host.WINDOWS else 5  # ticks of processor time that a program takes only when it measures: wine starts slowly
 COLUMNS = ("scenario,transport,policy,rate,depth,items,bytes,pin,seconds,ops,ops_per_s,units,units_per_s,p50_ns,p95_ns,"
            "p99_ns,p999_ns,max_ns,client_cpu_s,server_cpu_s,verified,client_build,server_build,profile")
 SCENARIOS = ("ping-pong", "pipeline", "batch", "pipeline-batch", "snapshot", "payload", "connect", "load")
@@ -57,16 +58,31 @@ for line in sys.stdin:
 """
 
 
+MARKS = {}  # by process id: a word in the environment of all that wine starts for it, for wine makes new sessions
+
+
+def belongs(entry, pid):
+    if host.WINDOWS:
+        return MARKS[pid] in (entry / "environ").read_bytes()
+    return os.getsid(int(entry.name)) == pid
+
+
 def session_of(pid):
     """Processes of the session that `pid` leads: {pid: command line}."""
     found = {}
     for entry in pathlib.Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and os.getsid(int(entry.name)) == pid:
+            if entry.name.isdigit() and belongs(entry, pid):
                 found[int(entry.name)] = (entry / "cmdline").read_bytes().split(b"\0")
         except (OSError, ProcessLookupError):
             continue
     return found
+
+
+def temp_dir():
+    """What wine's programs take for the temporary directory."""
+    out = subprocess.run(host.command("cmd", "/c", "echo", "%TEMP%"), capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+    return pathlib.Path(os.environ["WINEPREFIX"], "dosdevices", out.strip().replace("\\", "/").replace("C:", "c:"))
 
 
 def ticks(pid):
@@ -78,6 +94,9 @@ def ticks(pid):
     return int(fields[11]) + int(fields[12])
 
 
+TEMP = temp_dir() if host.WINDOWS else None
+
+
 class Bench(unittest.TestCase):
     def setUp(self):
         dir = tempfile.TemporaryDirectory()
@@ -85,9 +104,14 @@ class Bench(unittest.TestCase):
         self.tmp = pathlib.Path(dir.name)
 
     def start(self, *args):
+        mark = f"VIADUCT_TEST_MARK={self.tmp}"
+        env = peer.environment(VIADUCT_MODULES=str(peer.MODULES), **dict([mark.split("=")]))
+        if not host.WINDOWS:
+            env["TMPDIR"] = str(self.tmp)
         p = subprocess.Popen(host.command(peer.BIN / "viaduct", "bench", *args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, env=peer.environment(TMPDIR=str(self.tmp), VIADUCT_MODULES=str(peer.MODULES)),
+                             stderr=subprocess.PIPE, text=True, env=env,
                              start_new_session=True)
+        MARKS[p.pid] = mark.encode()
         self.addCleanup(self.end, p)
         return p
 
@@ -99,8 +123,11 @@ class Bench(unittest.TestCase):
         p.stderr.close()
 
     def left_nothing(self, p):
+        peer.wait_until(lambda: session_of(p.pid) == {}, "the end of all processes") if host.WINDOWS else None
         self.assertEqual(session_of(p.pid), {})
         self.assertEqual(list(self.tmp.iterdir()), [])
+        if host.WINDOWS:
+            self.assertEqual(list(TEMP.glob("viaduct-bench*")), [])
 
     def finish(self, p, status):
         out, err = p.communicate(timeout=peer.DEADLINE * 4)
@@ -202,14 +229,16 @@ class Bench(unittest.TestCase):
             self.check(row)
 
     def test_another_program_serves(self):
-        row, = self.rows(BASE, "--seconds", "0.05", "--scenario", "ping-pong", "--server-program", str(peer.BIN / "viaduct"),
+        row, = self.rows(BASE, "--seconds", "0.05", "--scenario", "ping-pong", "--server-program", str(peer.BIN / "viaduct") + host.EXE,
                          "--server-module-path", str(peer.MODULES))
         self.check(row)
         self.assertEqual(row["server_build"], row["client_build"])
         out, err = self.finish(self.start(BASE, "--server-program", "/nowhere/viaduct"), 1)
-        self.assertIn("/nowhere/viaduct: No such file", err)
-        out, err = self.finish(self.start(BASE, "--server-program", "/bin/true"), 1)
-        self.assertIn("the server process ended with status 0", err)
+        self.assertRegex(err, r"viaduct: (No such file|error \d)")
+        nothing = r"C:\windows\system32\hostname.exe" if host.WINDOWS else "/bin/true"
+        out, err = self.finish(self.start(BASE, "--server-program", nothing), 1)
+        says = "answered something else" if host.WINDOWS else "ended with status 0"
+        self.assertIn("the server process " + says, err)
 
     def fake(self, answer, *args):
         with tempfile.TemporaryDirectory() as dir:
@@ -265,12 +294,12 @@ class Bench(unittest.TestCase):
 
     def running(self, *args):
         """A bench that measures, and its server's process id: both have used some processor time."""
-        p = self.start("--seconds", "60", "--warmup", "0", *args)
+        p = self.start("--seconds", "60", "--warmup", "0", "--policy", "latency", *args)
         server = []
 
         def busy():
-            server[:] = [pid for pid, words in session_of(p.pid).items() if b"--serve" in words and ticks(pid) >= 5]
-            return (server or "loop" in args) and ticks(p.pid) >= 5
+            server[:] = [pid for pid, words in session_of(p.pid).items() if b"--serve" in words and ticks(pid) >= BUSY]
+            return (server or "loop" in args) and ticks(p.pid) >= BUSY
 
         peer.wait_until(busy, "the measurement to begin")
         return p, server
@@ -281,18 +310,21 @@ class Bench(unittest.TestCase):
             os.kill(server[0], signal.SIGKILL)
             out, err = self.finish(p, 1)
             self.assertIn(f"{scenario} over {BASE}: ", err)
-            self.assertIn("the server process was ended by signal 9", err)
+            # wine calls it status 0 when a signal has ended a program
+            self.assertRegex(err, "the connection to the peer was lost|the peer closed the connection" if host.WINDOWS
+                             else "the server process was ended by signal 9")
             self.assertEqual((out, err.count("\n")), ("", 1))
 
     def test_a_signal_ends_it(self):
         for transport in (BASE, "loop"):
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in {signal.SIGINT, host.STOP}:
                 p, _ = self.running(transport)
                 p.send_signal(number)
                 out, err = self.finish(p, 1)
                 self.assertIn("interrupted", err)
                 self.assertEqual((out, err.count("\n")), ("", 1))
 
+    @host.posix_only("signals")
     def test_the_console_stops_all_of_it(self):
         p, _ = self.running(BASE)
         os.killpg(p.pid, signal.SIGINT)

@@ -49,7 +49,7 @@ class Modules(unittest.TestCase):
     REASONS = {
         "removed": "provides",
         "world-writable": "may write" if host.WINDOWS else "writable by others",
-        "garbage": "PE" if host.WINDOWS else "ELF",
+        "garbage": "not a DLL" if host.WINDOWS else "ELF",
         "truncated": "section",
         "other ABI": "ABI",
     }
@@ -81,7 +81,7 @@ class Modules(unittest.TestCase):
     def test_why_lists_every_refused_file(self):
         for name, how in ((host.BASELINE + host.MODULE, "world-writable"), ("loop" + host.MODULE, "garbage"), ("fault" + host.MODULE, "other ABI")):
             self.spoil(name, how)
-        (self.modules / "notes" + host.MODULE).write_text("")
+        (self.modules / ("notes" + host.MODULE)).write_text("")
         status, out, err = peer.run("viaduct", "modules", "--why", env=self.env)
         self.assertEqual(status, 0, err)
         for name, reason in ((host.BASELINE + host.MODULE, host.WRITABLE if host.WINDOWS else "0777"), ("loop" + host.MODULE, self.REASONS["garbage"]), ("fault" + host.MODULE, "ABI"), ("notes" + host.MODULE, "")):
@@ -112,7 +112,7 @@ class Modules(unittest.TestCase):
     @host.posix_only("modes")
     @unittest.skipUnless(os.geteuid() == 0, "needs root to make a file of another user")
     def test_foreign_owner(self):
-        os.chown(self.modules / host.BASELINE + host.MODULE, 12345, 12345)
+        os.chown(self.modules / (host.BASELINE + host.MODULE), 12345, 12345)
         status, out, err = peer.run("viaduct", "modules", "--why", env=self.env)
         line = next(line for line in out.splitlines() if host.BASELINE + host.MODULE in line)
         self.assertIn("12345", line)
