@@ -2,6 +2,16 @@
 #include "rig.h"
 #include "core/session/session.h"
 
+/* What is not the test's business may take as long as the machine takes. */
+static void complete(const rig *r, via_session_config *c)
+{
+	c->struct_size = sizeof *c;
+	if (c->profiles == 0)
+		c->profiles = rig_profiles(r);
+	if (c->handshake_ms == 0)
+		c->handshake_ms = (uint32_t)(RIG_SOON / RIG_MS);
+}
+
 via_client *rig_client(rig *r, const char *service, const via_session_config *config)
 {
 	via_client_options o = {.struct_size = sizeof o, .endpoint = rig_endpoint(r, service)};
@@ -9,9 +19,7 @@ via_client *rig_client(rig *r, const char *service, const via_session_config *co
 
 	if (config != NULL)
 		o.config = *config;
-	o.config.struct_size = sizeof o.config;
-	if (o.config.profiles == 0)
-		o.config.profiles = rig_profiles(r);
+	complete(r, &o.config);
 	return via_client_open(r->reg, &o, &c) == VIA_OK ? c : NULL;
 }
 
@@ -64,9 +72,7 @@ via_session *rig_connect(rig *r, const char *service, const via_session_config *
 
 	if (config != NULL)
 		c = *config;
-	c.struct_size = sizeof c;
-	if (c.profiles == 0)
-		c.profiles = rig_profiles(r);
+	complete(r, &c);
 	rc = via_session_connect(r->reg, &ep, &c, via_deadline(RIG_SOON), &s);
 	cr_assert_eq(rc, VIA_OK, "%s: %s", via_rc_name(rc), via_error());
 	return s;

@@ -495,6 +495,7 @@ STACK_TEST(flavours, stopping_cancels_what_is_pending_from_the_pool)
 	check_cancel_at_close(stack, VIA_SVC_ASYNC | VIA_SVC_BLOCKING);
 }
 
+#if !defined(_WIN32)
 static void check_vanish(uint32_t flags)
 {
 	via_session *s;
@@ -568,6 +569,7 @@ Test(flavours, a_client_that_vanishes_ends_its_batch)
 		     atomic_load(&svc.calls));
 	done();
 }
+#endif
 
 /* On every transport: what a client that is gone left behind is noticed at the latest with the answer. */
 STACK_TEST(flavours, an_answer_for_nobody_is_dropped)

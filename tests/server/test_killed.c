@@ -6,10 +6,10 @@
 
 TestSuite(killed, .timeout = 600);
 
-#if defined(_WIN32)
-enum { KILLS = 20, CHECK_EVERY = 5 }; /* a process is started anew, not forked */
+#if defined(_WIN32) /* a process is started anew, not forked */
+enum { KILLS = 20, CHECK_EVERY = 5, ROUNDS = 3, LIFE_NS = 60000000 };
 #else
-enum { KILLS = 100, CHECK_EVERY = 20 };
+enum { KILLS = 100, CHECK_EVERY = 20, ROUNDS = 10, LIFE_NS = 6000000 };
 #endif
 #define AT_MOST (2000 * RIG_MS) /* until a call knows that its server is dead */
 
@@ -155,7 +155,7 @@ PROC_TEST(killed, servers)
 	open_registry_only(spec);
 	k = rig_client(&r, "svc", NULL);
 	for (i = 1; i <= kills; i++) {
-		uint64_t ns = proc_random(&seed) % 6000000 + 1;
+		uint64_t ns = proc_random(&seed) % LIFE_NS + 1;
 		proc p;
 
 		proc_start_rig(&p, &r, serve_until_killed, &ns, sizeof ns);
@@ -241,7 +241,7 @@ PROC_TEST(killed, a_stopped_client_holds_nobody_up_and_goes_on)
 
 	skip_if_watched();
 	serve(spec);
-	for (round = 0; round < 10; round++) {
+	for (round = 0; round < ROUNDS; round++) {
 		proc p;
 
 		proc_start_rig(&p, &r, call_some, NULL, 0);

@@ -7,16 +7,14 @@ TestSuite(denied, .init = sr_open, .fini = sr_close, .timeout = 120);
 enum { PAYLOAD = 700, PACKET = 200 };
 
 #if defined(_WIN32)
-enum {
-	OFFERED = 1,
-	PATIENCE_MS = 400
-}; /* pipes carry no handles; a process that is not run for a while */
+/* Pipes carry no handles; and a process may not be run for a while. */
+enum { OFFERED = 1, PATIENCE_MS = 400, STRIDE = 19 };
 
 static void configure(void)
 {
 }
 #else
-enum { OFFERED = 0x20001, PATIENCE_MS = 150 };
+enum { OFFERED = 0x20001, PATIENCE_MS = 150, STRIDE = 3 };
 
 /* The upgrade's second half travels with the answer: whoever fails in between has a descriptor to close. */
 static void configure(void)
@@ -127,7 +125,7 @@ STACK_TEST(denied, first_use)
 {
 	uint32_t nth;
 
-	for (nth = 1; nth < 300; nth += 3) {
+	for (nth = 1; nth < 300; nth += STRIDE) {
 		uint32_t denied;
 
 		configure();

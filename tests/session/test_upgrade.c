@@ -160,11 +160,11 @@ Test(upgrade, profiles_by_request_of_an_upgrade_in_the_endpoint)
 	sr_pair p;
 
 	configure("mode=key\n");
-	sr_listen("uds>upgrade", NULL);
-	p = sr_connect("uds>upgrade", NULL);
+	sr_listen(PLATFORM_BASELINE ">upgrade", NULL);
+	p = sr_connect(PLATFORM_BASELINE ">upgrade", NULL);
 	cr_expect_eq(sr_info(p.client).selected, UP);
 	sr_pair_close(&p);
-	p = sr_connect("uds>upgrade", &named);
+	p = sr_connect(PLATFORM_BASELINE ">upgrade", &named);
 	cr_expect_eq(sr_info(p.client).selected, REQUESTED);
 	sr_pair_close(&p);
 }

@@ -316,6 +316,7 @@ static int is_shared(const void *p)
 }
 #endif
 
+#if !defined(_WIN32) /* whose shared memory is copied before it is looked at */
 UPGRADED_TEST(a_borrowed_payload_lies_in_shared_memory)
 {
 	via_session_config c = sr_config();
@@ -333,18 +334,6 @@ UPGRADED_TEST(a_borrowed_payload_lies_in_shared_memory)
 	via_session_release(p.server, &got);
 	answer_in_place(p.server, 1, "ok", 3);
 	receive(p.client, 1, "ok", 3);
-	sr_pair_close(&p);
-}
-
-UPGRADED_TEST(a_payload_is_private_unless_borrowed)
-{
-	sr_pair p = connect_pair(spec, NULL);
-	via_message m = request(1, "before", 7), got;
-
-	sr_ok(via_session_send(p.client, &m));
-	sr_ok(via_session_recv_wait(p.server, &got, rig_soon()));
-	cr_assert_not(is_shared(got.payload));
-	via_session_release(p.server, &got);
 	sr_pair_close(&p);
 }
 
@@ -414,6 +403,19 @@ Test(upgraded, a_borrowed_batch_changes_while_it_is_checked)
 		sr_pair_close(&p);
 	}
 	cr_assert_gt(good + bad, 10);
+}
+#endif
+
+UPGRADED_TEST(a_payload_is_private_unless_borrowed)
+{
+	sr_pair p = connect_pair(spec, NULL);
+	via_message m = request(1, "before", 7), got;
+
+	sr_ok(via_session_send(p.client, &m));
+	sr_ok(via_session_recv_wait(p.server, &got, rig_soon()));
+	cr_assert_not(is_shared(got.payload));
+	via_session_release(p.server, &got);
+	sr_pair_close(&p);
 }
 
 /* -- long messages ----------------------------------------------------------------------------- */
@@ -528,12 +530,10 @@ Test(upgraded, configuration_reaches_the_layer_it_is_for)
 	via_message m = request(1, "x", 1);
 	sr_pair p;
 
-	ep.config = "fault.plan=send:again@1\n>fault.plan=commit:error=IO@2\n";
+	ep.config = "fault.plan=send:again@1\n>fault.plan=commit:error=IO@1\n";
 	sr_listen("fault+" B ">fault+" U, NULL);
 	sr_ok(via_session_start(r_, &ep, NULL, &p.client));
 	sr_ok(sr_handshake(p.client, &p.server)); /* HELLO was put off once */
-	sr_ok(via_session_send(p.client, &m));
-	m.id = 2;
 	sr_is(via_session_send(p.client, &m), VIA_IO);
 	sr_pair_close(&p);
 }

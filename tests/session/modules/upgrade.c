@@ -283,7 +283,7 @@ static via_rc VIA_CALL up_provision(void *self, via_upgrade *u, via_link **out)
 		table_put(UINT64_MAX, pair_dup(end[0]));
 		table_put(UINT64_MAX, pair_dup(end[1]));
 	}
-	if (strcmp(s->mode, "handles") == 0 || strcmp(s->mode, "bad-link") == 0) {
+	if (strcmp(s->mode, "handles") == 0) {
 		pair_to_handle(end[1], &u->handles[0]);
 		u->n_handles = 1;
 	} else {
