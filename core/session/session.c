@@ -198,6 +198,7 @@ via_rc session_settle(via_session *s)
 	data->rx_plain = 1; /* handles come with the HELLO_ACK only */
 	rc = data->ops->expect(data, longest);
 	s->rx_at_once = fetch_together(data);
+	s->rx.in_row = 0; /* the handshake is no part of it */
 	return rc;
 }
 

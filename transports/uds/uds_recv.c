@@ -20,7 +20,8 @@ enum { PLAIN_RECV = 1 };
 enum { PLAIN_RECV = 0 };
 #endif
 
-enum { ROOM_MAX = 524288 }; /* bytes for the views behind the first; untouched ones are not in memory */
+/* Bytes for the views behind the first. Untouched pages of it are not in memory. */
+enum { ROOM_MAX = 524288 };
 
 /* -- views ------------------------------------------------------------------------------------- */
 
