@@ -447,7 +447,8 @@ uint32_t conn_pump(struct server_conn *c)
 		served += n;
 	}
 	if (w->current == c) {
-		c->comes_in_bursts = served > 1;
+		c->comes_in_bursts = served > 1 || rx_has_view(c->s);
+		rx_end_row(c->s);
 		via_session_uncork(c->s);
 	}
 	return served;

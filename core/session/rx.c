@@ -35,8 +35,35 @@ static via_link *lane_link(const via_session *s)
 	return s->phase == PHASE_UP ? s->data : s->base;
 }
 
-/* Where records come several at a time they are fetched together. Where they come alone no more than one is asked
- * for: a look at the line behind it would take that away from a peer that is about to write there. */
+/* Where a look costs no system call a record that came alone is enough to ask for no more than one: a look at the line
+ * behind it would take that away from a peer that is about to write there. Elsewhere it takes a while, for a call that
+ * brings one of several costs little more than one that can bring no more. */
+static int come_alone(const via_session *s)
+{
+	const rx_lane *r = &s->rx;
+
+	return s->has_word != 0 ? r->in_row < 2 : r->n_alone >= RX_ALONE;
+}
+
+static void end_row(via_session *s)
+{
+	rx_lane *r = &s->rx;
+
+	if (r->in_row != 0)
+		r->n_alone = r->in_row == 1 ? r->n_alone + 1 : 0;
+	if (come_alone(s))
+		r->at_once = 1;
+	r->in_row = 0;
+}
+
+/* A link with a word has been looked at in between, and that has told. */
+void rx_end_row(via_session *s)
+{
+	if (s->has_word == 0)
+		end_row(s);
+}
+
+/* Where records come several at a time they are fetched together. */
 via_rc rx_fetch(via_session *s)
 {
 	rx_lane *r = &s->rx;
@@ -51,9 +78,7 @@ via_rc rx_fetch(via_session *s)
 	l = lane_link(s);
 	rc = l->ops->recv(l, r->views, r->at_once);
 	if (rc == VIA_AGAIN || rc == 0) {
-		if (r->in_row < 2)
-			r->at_once = 1;
-		r->in_row = 0;
+		end_row(s);
 		return VIA_AGAIN;
 	}
 	if (rc < 0)

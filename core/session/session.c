@@ -157,13 +157,12 @@ uint32_t session_record(uint32_t payload)
 	return payload > UINT32_MAX - VIA_WIRE_HEADER ? UINT32_MAX : payload + VIA_WIRE_HEADER;
 }
 
-/* Where a look costs no system call; at most as many as the link can have out. */
+/* At most as many as the link can have out. */
 static uint32_t fetch_together(const via_link *l)
 {
 	uint32_t most = l->limits->max_views;
 
-	if (l->rx_word == NULL || most == 0)
-		return 1;
+	most += most == 0;
 	return most < RX_AT_ONCE ? most : RX_AT_ONCE;
 }
 
@@ -172,6 +171,7 @@ via_rc session_settle(via_session *s)
 	const via_wire_ack *a = &s->agreed;
 	via_link *data = s->data;
 	uint32_t longest;
+	via_rc rc;
 
 	longest = session_record(s->is_server != 0 ? a->max_request_payload
 						   : a->max_response_payload);
@@ -190,13 +190,16 @@ via_rc session_settle(via_session *s)
 	if (s->chunked != 0 && s->short_out > a->packet_size - VIA_WIRE_HEADER)
 		s->short_out = a->packet_size - VIA_WIRE_HEADER;
 	s->has_word = data->rx_word != NULL;
-	s->rx_at_once = fetch_together(data);
 	s->tx_at_once = data->limits->max_batch < SHORT_MANY ? data->limits->max_batch : SHORT_MANY;
 	if (s->chunked != 0 && longest > a->packet_size)
 		longest = a->packet_size;
 	if (longest < VIA_EXPECT_INITIAL)
 		longest = VIA_EXPECT_INITIAL;
-	return data->ops->expect(data, longest);
+	data->rx_plain = 1; /* handles come with the HELLO_ACK only */
+	rc = data->ops->expect(data, longest);
+	s->rx_at_once = fetch_together(data);
+	s->rx.in_row = 0; /* the handshake is no part of it */
+	return rc;
 }
 
 /* -- waiting -------------------------------------------------------------------------------------------- */
@@ -441,6 +444,8 @@ static via_rc wait_unseen(via_session *s, uint32_t events, via_time deadline)
 
 	if (deadline <= t0)
 		return core_fail(VIA_TIMEOUT, "the deadline passed");
+	if ((events & VIA_EV_RX) != 0)
+		rx_end_row(s);
 	rc = events == VIA_EV_RX ? spin_first(s, t0, deadline, &spun) : VIA_AGAIN;
 	if (rc != VIA_OK) {
 		slept = 1;

@@ -111,6 +111,7 @@ typedef struct tx_lane {
 	_Atomic via_rc fail;
 } tx_lane;
 
+enum { RX_ALONE = 8 };   /* so many rows of one are no accident */
 enum { RX_AT_ONCE = 8 }; /* enough to spread what a fetch costs; half of a conversation 16 deep */
 typedef struct rx_lane {
 	/* Fetched from the link together. Those before `next` are through, from `oldest` on they are still to be
@@ -118,7 +119,8 @@ typedef struct rx_lane {
 	via_view views[RX_AT_ONCE];
 	uint32_t oldest, next, n_views;
 	uint32_t at_once; /* most to fetch next time, at least 1 */
-	uint32_t in_row;  /* fetched since there was none */
+	uint32_t in_row;  /* fetched since there was none, or whoever fetches did something else */
+	uint32_t n_alone; /* rows of one since the last longer one */
 	int lent;         /* a message is out: no other before it is released */
 	int view_out;     /* what it lies in is views[next] */
 	int partial;      /* reassembly under way */
@@ -219,6 +221,8 @@ void session_disarm(via_session *s, uint32_t events);
 
 /* Receive lane: fetches records if there is none yet. VIA_OK: there is one, views[next]. */
 via_rc rx_fetch(via_session *s);
+/* What comes from now on has nothing to do with what came before: whoever fetches has other things to do. */
+void rx_end_row(via_session *s);
 void rx_drop_view(via_session *s); /* that one is through */
 void rx_drop_all(via_session *s);  /* with all that were fetched behind it */
 /* Short messages that were fetched together can be looked at and taken in one go: no batch, the whole of it in one

@@ -111,7 +111,9 @@ struct via_link {                 /* first member of the transport's own link st
 	uint32_t tx_more;            /* core's, send lane: more records follow at once. What only makes sure
 	                                that a sleeping peer wakes may be put off until a send() or commit()
 	                                without it; one of no records is enough                    */
-	uint32_t reserved;
+	uint32_t rx_plain;           /* core's, receive lane, set before an expect(): handles are not wanted
+	                                any more. A link may drop them unseen from then on, and that
+	                                expect() may change limits->max_views                      */
 };
 
 typedef struct via_listener_ops {

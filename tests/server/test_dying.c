@@ -3,6 +3,7 @@
 #include "proc.h"
 #include "raw.h"
 #if !defined(_WIN32)
+#include <poll.h>
 #include <sys/socket.h>
 #endif
 
@@ -286,6 +287,69 @@ Test(dying, a_client_that_only_stops_sending_gets_its_answers)
 	raw_expect_end(fd);
 	raw_close(fd);
 	cr_expect_eq(atomic_load(&svc.cancels), 0);
+	rig_close(&r);
+	rig_svc_close(&svc);
+}
+
+/* The same in a row, which is taken and answered together. */
+Test(dying, a_row_of_requests_and_an_end)
+{
+	enum { ROUNDS = 50, WARM = 200 };
+	uint64_t i, n;
+	int round;
+	raw fd;
+
+	rig_open(&r, PLATFORM_BASELINE);
+	rig_svc_open(&svc, &r, 0, rig_answer);
+	rig_add(&r, &svc, "svc", NULL);
+	rig_start(&r);
+	for (round = 0; round < ROUNDS; round++) {
+		fd = raw_session(&r, "svc", NULL);
+		n = WARM + (uint64_t)round; /* long enough for the server to see a row */
+		for (i = 0; i < n; i++)
+			put_number(fd, i);
+		shutdown((int)fd, SHUT_WR);
+		for (i = 0; i < n; i++)
+			raw_expect_number(fd, i, i);
+		raw_expect_end(fd);
+		raw_close(fd);
+	}
+	rig_close(&r);
+	rig_svc_close(&svc);
+}
+
+/* Sends until the server takes no more, because nobody reads its answers. How many went out. */
+static uint64_t fill_both_ways(raw fd)
+{
+	struct pollfd p = {.fd = (int)fd, .events = POLLOUT};
+	uint64_t n = 0;
+
+	while (poll(&p, 1, 200) == 1) {
+		cr_assert_lt(n, 1000000, "the server takes everything");
+		put_number(fd, n++);
+	}
+	return n;
+}
+
+/* Some of those that are sent together are accepted, the others wait for room and keep their turn. */
+Test(dying, a_row_of_answers_that_nobody_reads_for_a_while)
+{
+	uint64_t i, n;
+	int round;
+	raw fd;
+
+	rig_open(&r, PLATFORM_BASELINE);
+	rig_svc_open(&svc, &r, 0, rig_answer);
+	rig_add(&r, &svc, "svc", NULL);
+	rig_start(&r);
+	fd = raw_session(&r, "svc", NULL);
+	for (round = 0; round < 3; round++) {
+		n = fill_both_ways(fd);
+		cr_expect_gt(n, 100);
+		for (i = 0; i < n; i++)
+			raw_expect_number(fd, i, i);
+	}
+	raw_close(fd);
 	rig_close(&r);
 	rig_svc_close(&svc);
 }

@@ -96,6 +96,7 @@ static via_rc VIA_CALL script_recv(via_link *base, via_view *out, uint32_t max)
 	via_rc why = atomic_load(&l->aborted);
 	script_record *r;
 
+	l->asked = max;
 	if (max == 0 || l->view_out || l->closed)
 		l->misused = 1;
 	if (why != VIA_OK)

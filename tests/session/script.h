@@ -27,7 +27,8 @@ typedef struct script_link {
 	os_waker *waker; /* set while recv() has something to say */
 	script_record in[SCRIPT_MAX_IN];
 	uint32_t n_in, next_in;
-	via_rc end; /* what recv() answers when the queue is empty; VIA_OK: AGAIN */
+	via_rc end;     /* what recv() answers when the queue is empty; VIA_OK: AGAIN */
+	uint32_t asked; /* for at most so many records, by the last recv() */
 	int view_out;
 	script_record out[SCRIPT_MAX_OUT];
 	uint32_t n_out;

@@ -352,3 +352,90 @@ Test(rx, no_memory_for_a_message_ends_the_session)
 	sr_is(via_session_recv(s, &m), VIA_NOMEM);
 	sr_dead(s, VIA_NOMEM);
 }
+
+/* -- several at once ------------------------------------------------------------------------------------ */
+
+/* A link where a look costs a system call, and which could hand out several records. */
+static via_session *up_for_many(script_link **l)
+{
+	via_session *s = sr_server_up(&sr_wide, l);
+
+	cr_assert_eq((*l)->base.rx_plain, 1, "handles may still come");
+	s->rx_at_once = RX_AT_ONCE;
+	return s;
+}
+
+/* n messages in a row, of which there are no more then. */
+static void take_row(via_session *s, script_link *l, uint64_t *id, uint32_t n)
+{
+	uint8_t p[32];
+	via_message m;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		sr_packet(p, VIA_WIRE_REQUEST, (*id)++, NULL, 0);
+		script_push(l, p, sizeof p, 0);
+	}
+	for (i = 0; i < n; i++) {
+		sr_ok(via_session_recv(s, &m));
+		via_session_release(s, &m);
+	}
+}
+
+/* With a look in vain behind each row, or with none. */
+Test(rx, several_are_asked_for_where_they_come_in_rows)
+{
+	int looks;
+
+	for (looks = 0; looks < 2; looks++) {
+		script_link *l;
+		via_session *s = up_for_many(&l);
+		uint64_t id = 1;
+		uint32_t i;
+		via_message m;
+
+		for (i = 0; i < 6; i++) {
+			take_row(s, l, &id, 1);
+			cr_assert_eq(l->asked, 1, "they come alone");
+			if (looks != 0)
+				sr_is(via_session_recv(s, &m), VIA_AGAIN);
+			rx_end_row(s);
+		}
+		take_row(s, l, &id, 2);
+		cr_assert_eq(l->asked, 1, "the second showed it");
+		for (i = 0; i < RX_ALONE; i++) {
+			if (looks != 0)
+				sr_is(via_session_recv(s, &m), VIA_AGAIN);
+			rx_end_row(s);
+			take_row(s, l, &id, 1);
+			cr_assert_eq(l->asked, RX_AT_ONCE, "%u: one or a few may be an accident",
+				     i);
+		}
+		rx_end_row(s);
+		take_row(s, l, &id, 1);
+		cr_assert_eq(l->asked, 1, "they come alone again");
+		via_session_close(s);
+	}
+}
+
+/* A client that waits for each answer: the next one begins another row. */
+Test(rx, a_wait_ends_a_row)
+{
+	script_link *l;
+	via_session *s = sr_client_up(&sr_wide, &l);
+	via_message m, q = {.kind = VIA_WIRE_REQUEST, .code = 3, .item_count = 1};
+	uint8_t p[32];
+	uint32_t i;
+
+	s->rx_at_once = RX_AT_ONCE;
+	for (i = 1; i < 8; i++) {
+		q.id = i;
+		sr_ok(via_session_send(s, &q));
+		sr_packet(p, VIA_WIRE_RESPONSE, i, NULL, 0);
+		script_push(l, p, sizeof p, 0);
+		sr_ok(session_recv_unseen(s, &m, via_deadline(1000000000u)));
+		via_session_release(s, &m);
+		cr_assert_eq(l->asked, 1);
+	}
+	via_session_close(s);
+}

@@ -311,7 +311,10 @@ static via_rc VIA_CALL fault_expect(via_link *base, uint32_t max_record)
 		if (p == NULL)
 			return h->fail(h->ctx, VIA_NOMEM, 0, "copy of a received record");
 	}
+	l->inner->rx_plain = base->rx_plain;
 	rc = done(l, l->inner->ops->expect(l->inner, max_record));
+	if (!l->edits)
+		l->limits.max_views = l->inner->limits->max_views;
 	if (rc == VIA_OK && p != NULL) {
 		h->free(h->ctx, l->copy);
 		l->copy = p;

@@ -16,6 +16,7 @@
 #define UDS_MODE 0600u
 #define UDS_MAX_HANDLES 8u
 #define UDS_MAX_BATCH 16u
+#define UDS_MAX_VIEWS 8u
 #define UDS_MAX_RECORD 65536u /* when the kernel does not tell */
 #define UDS_ALIGN 16u
 

@@ -1,192 +1,15 @@
-/* transports/uds/uds_link.c - one connected socket as a link: receive lane, waiting, facts, end.
+/* transports/uds/uds_link.c - one connected socket as a link: waiting, facts, end.
  *
  * Threads: the send lane, the receive lane and abort() may run at once; what they share is atomic.
- * Syscalls: recvmsg, poll, shutdown, getsockopt, close. Receiving always takes recvmsg(), 100 ns
- * more than recv(): any record may carry handles, and recv() would make the kernel drop them without
- * a word. Peer: may send any bytes, any length, any number of descriptors; nothing of that is
- * trusted. Wire layout: one packet is one record.
+ * Syscalls: shutdown, getsockopt, close. Peer: only its credentials are asked for. Wire layout: one
+ * packet is one record.
  */
 #include "uds_link.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
-
-/* -- receive lane ------------------------------------------------------------------------------ */
-
-static void drop_handles(struct uds_link *l)
-{
-	while (l->n_handles != 0)
-		close(l->handles[--l->n_handles]);
-}
-
-/* Keeps the descriptors that came along; what is over the limit is closed at once. */
-static void keep_handles(struct uds_link *l, struct msghdr *mh)
-{
-	struct cmsghdr *c;
-
-	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
-		size_t n, i;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-		    c->cmsg_len < CMSG_LEN(0))
-			continue;
-		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-			if (l->n_handles < UDS_MAX_HANDLES)
-				l->handles[l->n_handles++] = fd;
-			else
-				close(fd);
-		}
-	}
-}
-
-/* Bytes of one record, 0 at the end of the stream, or -errno. */
-static ssize_t take_packet(struct uds_link *l, int *cut)
-{
-	_Alignas(struct cmsghdr) unsigned char control[CMSG_SPACE(UDS_MAX_HANDLES * sizeof(int))];
-	struct iovec v = {.iov_base = l->buf, .iov_len = l->buf_len};
-	struct msghdr mh = {.msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control};
-	int err = uds_deny(l->self, "recvmsg");
-	ssize_t n;
-
-	if (err != 0)
-		return -err;
-	n = recvmsg(l->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0)
-		return -errno;
-	if (mh.msg_controllen != 0)
-		keep_handles(l, &mh);
-	*cut = (mh.msg_flags & MSG_TRUNC) != 0;
-	return n;
-}
-
-/* After no bytes: is it the end? Linux looks at the queue first and at the peer's shutdown then, so a
- * record sent right before a shutdown can be passed over (seen 10 times in 20000). Once the peer has
- * shut down nothing can be added, and a second look tells. A packet of no bytes from a peer that has
- * not is no record, and ends the link too. */
-static ssize_t look_again(struct uds_link *l, int *cut)
-{
-	struct pollfd p = {.fd = l->fd, .events = POLLRDHUP};
-
-	drop_handles(l);
-	if (uds_deny(l->self, "poll") == 0 && poll(&p, 1, 0) == 0)
-		return 0;
-	return take_packet(l, cut);
-}
-
-static via_rc receive_failed(struct uds_link *l, int err)
-{
-	switch (err) {
-	case EAGAIN:
-	case EINTR:
-		return VIA_AGAIN;
-	case ECONNRESET:
-	case ENOTCONN:
-		l->drained = 1;
-		return uds_finish(l, VIA_RESET);
-	default:
-		return uds_fail(l->self, err, "recvmsg", "from the peer");
-	}
-}
-
-static via_rc VIA_CALL uds_recv(via_link *base, via_view *out, uint32_t max)
-{
-	struct uds_link *l = uds_link_of(base);
-	via_rc why = atomic_load_explicit(&l->aborted, memory_order_acquire);
-	ssize_t n;
-	int cut = 0;
-
-	if (why != VIA_OK)
-		return why;
-	if (l->drained)
-		return uds_ended(l);
-	if (l->view_out)
-		return VIA_LIMIT;
-	if (max == 0)
-		return VIA_INVAL;
-	n = take_packet(l, &cut);
-	if (n == -ECONNRESET) {
-		/* The peer left with our records unread. The kernel says so once, before what it
-		 * had sent. */
-		uds_finish(l, VIA_RESET);
-		n = take_packet(l, &cut);
-	}
-	if (n == 0)
-		n = look_again(l, &cut);
-	if (n < 0)
-		return receive_failed(l, (int)-n);
-	if (n == 0) {
-		drop_handles(l);
-		l->drained = 1;
-		return uds_finish(l, VIA_CLOSED);
-	}
-	l->view_out = 1;
-	*out = (via_view){.data = l->buf,
-			  .len = (uint32_t)n,
-			  .flags = (cut ? VIA_VIEW_CUT : 0u) |
-				   (l->n_handles != 0 ? VIA_VIEW_HANDLES : 0u)};
-	return 1;
-}
-
-static void VIA_CALL uds_release(via_link *base, const via_view *views, uint32_t n)
-{
-	struct uds_link *l = uds_link_of(base);
-
-	(void)views; /* there is only one */
-	if (n == 0)
-		return;
-	drop_handles(l);
-	l->view_out = 0;
-}
-
-static via_rc VIA_CALL uds_expect(via_link *base, uint32_t max_record)
-{
-	struct uds_link *l = uds_link_of(base);
-	const via_host *h = l->self->h;
-	uint8_t *p;
-
-	if (l->view_out)
-		return VIA_STATE;
-	if (max_record == 0)
-		return VIA_INVAL;
-	if (max_record > l->buf_cap) {
-		p = h->alloc(h->ctx, max_record, UDS_ALIGN);
-		if (p == NULL)
-			return h->fail(h->ctx, VIA_NOMEM, 0, "receive buffer");
-		if (l->buf != l->first)
-			h->free(h->ctx, l->buf);
-		l->buf = p;
-		l->buf_cap = max_record;
-	}
-	l->buf_len = max_record;
-	return VIA_OK;
-}
-
-static via_rc VIA_CALL uds_take_handles(via_link *base, const via_view *view, via_handle *out,
-					uint32_t max)
-{
-	struct uds_link *l = uds_link_of(base);
-	uint32_t n = l->n_handles;
-	uint32_t i;
-
-	if (!l->view_out || view->data != l->buf)
-		return VIA_INVAL;
-	if (n > max)
-		return VIA_LIMIT; /* they stay until release() */
-	for (i = 0; i < n; i++)
-		out[i] = (via_handle){.value = l->handles[i], .kind = VIA_H_FD};
-	l->n_handles = 0;
-	return (via_rc)n;
-}
 
 /* -- waiting ----------------------------------------------------------------------------------- */
 
@@ -271,10 +94,8 @@ static void VIA_CALL uds_close(via_link *base)
 	struct uds_link *l = uds_link_of(base);
 	const via_host *h = l->self->h;
 
-	drop_handles(l);
+	uds_recv_drop(l);
 	close(l->fd);
-	if (l->buf != l->first)
-		h->free(h->ctx, l->buf);
 	h->free(h->ctx, l->slot);
 	h->free(h->ctx, l);
 }

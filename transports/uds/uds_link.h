@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * transports/uds/uds_link.h - one connected socket as a link: its state and its send lane.
+ * transports/uds/uds_link.h - one connected socket as a link: its state and its lanes.
  *
  * How a link ends: the first CLOSED or RESET that a verb sees is kept in `end` and answered from
  * then on, except that recv() first hands out what the kernel still holds. abort() stands above
@@ -21,10 +21,12 @@ struct uds_link {
 	int slot_out;
 	int tx_shut;
 	/* receive lane */
-	uint8_t *buf; /* first, or allocated by expect() */
+	uint8_t *buf; /* of view 0: first, or allocated by expect() */
 	uint32_t buf_cap, buf_len;
-	int view_out;
-	int drained; /* nothing more will come */
+	uint8_t *more;      /* of the other views; NULL until there are any */
+	uint32_t views_out; /* bit n: view n */
+	int one_by_one;     /* several at once cannot be: no memory, no such call */
+	int drained;        /* nothing more will come */
 	uint32_t n_handles;
 	int handles[UDS_MAX_HANDLES];
 	_Alignas(UDS_ALIGN) uint8_t first[VIA_EXPECT_INITIAL];
@@ -54,6 +56,15 @@ static inline via_rc uds_ended(struct uds_link *l)
 
 	return why != VIA_OK ? why : atomic_load_explicit(&l->end, memory_order_acquire);
 }
+
+/* -- receive lane: uds_recv.c ------------------------------------------------------------------ */
+
+via_rc VIA_CALL uds_recv(via_link *base, via_view *out, uint32_t max);
+void VIA_CALL uds_release(via_link *base, const via_view *views, uint32_t n);
+via_rc VIA_CALL uds_expect(via_link *base, uint32_t max_record);
+via_rc VIA_CALL uds_take_handles(via_link *base, const via_view *view, via_handle *out,
+				 uint32_t max);
+void uds_recv_drop(struct uds_link *l); /* handles and memory */
 
 /* -- send lane: uds_send.c --------------------------------------------------------------------- */
 
