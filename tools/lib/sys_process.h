@@ -60,6 +60,8 @@ void sys_sleep(uint64_t ns);
 uint32_t sys_cpus(uint16_t *list);
 /* Each returns 1, or 0 with why. */
 int sys_pin_thread(uint32_t cpu, char *why);
+/* This thread, and the threads and processes that it starts from now on. */
+int sys_pin_all(uint32_t cpu, char *why);
 /* Lets this thread use several again. */
 void sys_unpin_thread(const uint16_t *cpus, uint32_t n);
 /* Every thread of this process but the calling one, and those that they start. */

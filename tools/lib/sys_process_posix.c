@@ -296,6 +296,11 @@ int sys_pin_thread(uint32_t cpu, char *why)
 	return error == 0 ? 1 : failed("sched_setaffinity", error, why);
 }
 
+int sys_pin_all(uint32_t cpu, char *why)
+{
+	return sys_pin_thread(cpu, why);
+}
+
 void sys_unpin_thread(const uint16_t *cpus, uint32_t n)
 {
 	cpu_set_t set;
@@ -337,6 +342,11 @@ int sys_pin_thread(uint32_t cpu, char *why)
 {
 	(void)cpu;
 	return failed("pinning", ENOTSUP, why);
+}
+
+int sys_pin_all(uint32_t cpu, char *why)
+{
+	return sys_pin_thread(cpu, why);
 }
 
 void sys_unpin_thread(const uint16_t *cpus, uint32_t n)

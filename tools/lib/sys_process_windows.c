@@ -335,6 +335,14 @@ int sys_pin_thread(uint32_t cpu, char *why)
 	return 1;
 }
 
+/* Threads do not inherit a mask here, processes do. */
+int sys_pin_all(uint32_t cpu, char *why)
+{
+	if (!SetProcessAffinityMask(GetCurrentProcess(), (DWORD_PTR)1 << cpu))
+		return failed("SetProcessAffinityMask", GetLastError(), why);
+	return 1;
+}
+
 void sys_unpin_thread(const uint16_t *cpus, uint32_t n)
 {
 	DWORD_PTR mask = 0;

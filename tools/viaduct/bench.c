@@ -417,7 +417,7 @@ static int prepare_cpus(const bench *b)
 		return cli_fail(CLI_USAGE, "--pin and --one-cpu: not on this system");
 	if (n < 2 && b->row.pin == BENCH_PIN)
 		return cli_fail(CLI_FAILED, "--pin: expected two usable processors, found one");
-	if (b->row.pin == BENCH_ONE_CPU && !sys_pin_thread(cpus[0], why))
+	if (b->row.pin == BENCH_ONE_CPU && !sys_pin_all(cpus[0], why))
 		return cli_fail(CLI_FAILED, "--one-cpu: %s", why);
 	return CLI_OK;
 }
