@@ -138,6 +138,8 @@ struct server_worker {
 	struct server_conn *hot[MAX_HOT];
 	uint32_t n_hot;
 	uint32_t turn;                           /* counts hot conns served */
+	uint32_t look_turn, pace;                /* when the others are looked at: hot.c */
+	via_time looked_at;
 	struct server_conn *ready, **ready_tail; /* to be served before the next sleep */
 	uint32_t n_ready;
 	uint32_t round; /* counts looks at the poller */
