@@ -5,6 +5,7 @@
 #include "server.h"
 
 enum { POLL_EVERY = 64, FORGET_AFTER = 64 };
+#define OTHERS_WAIT_NS 1000000u /* where turns are long they look at the others more often */
 
 void hot_cool(struct server_conn *c)
 {
@@ -164,6 +165,18 @@ static void cool_idle(struct server_worker *w)
 	}
 }
 
+/* After a look at the others: in how many turns the next one is due. One turn may last a microsecond or many
+ * milliseconds, and nobody asks for the time in between. */
+static void pace_looks(struct server_worker *w)
+{
+	via_time now = os_now();
+	int was_long = now - w->looked_at > OTHERS_WAIT_NS;
+
+	w->pace = was_long != 0 ? 1 : w->pace < POLL_EVERY ? w->pace * 2 : POLL_EVERY;
+	w->look_turn = w->turn + w->pace;
+	w->looked_at = now;
+}
+
 void hot_spin(struct server_worker *w)
 {
 	if (w->n_hot == 0 || w->n_ready != 0 || wait_spin_enter() == 0)
@@ -171,11 +184,12 @@ void hot_spin(struct server_worker *w)
 	while (w->n_hot != 0 && spin_over_hot(w) != 0) {
 		if (is_called(w) || w->n_ready != 0)
 			break;
-		if (++w->turn % POLL_EVERY ==
-		    0) { /* a busy conversation must not starve the others */
+		w->turn++;
+		if ((int32_t)(w->turn - w->look_turn) >= 0) { /* the others must not starve */
 			cool_idle(w);
 			worker_look_at_others(w);
 			worker_run_timers(w);
+			pace_looks(w);
 		}
 	}
 	wait_spin_leave();

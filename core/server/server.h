@@ -87,7 +87,8 @@ struct server_conn {
 	int admitted, up;
 	int registered; /* objects known to the poller */
 	via_waitobj obj[2];
-	via_rc armed; /* how many objects the session has armed */
+	via_rc armed;  /* how many objects the session has armed */
+	int end_armed; /* the baseline is, by watch_end() */
 	uint32_t armed_events;
 	int is_hot;
 	via_time deadline;   /* 0: none */
@@ -137,7 +138,9 @@ struct server_worker {
 	via_time next_deadline; /* never later than the earliest deadline of a conn or listener */
 	struct server_conn *hot[MAX_HOT];
 	uint32_t n_hot;
-	uint32_t turn;                           /* counts hot conns served */
+	uint32_t turn;            /* counts hot conns served */
+	uint32_t look_turn, pace; /* when the others are looked at: hot.c */
+	via_time looked_at;
 	struct server_conn *ready, **ready_tail; /* to be served before the next sleep */
 	uint32_t n_ready;
 	uint32_t round; /* counts looks at the poller */
@@ -266,7 +269,9 @@ void hot_arm(struct server_worker *w); /* before the worker sleeps */
 via_rc watch_start(struct server_conn *c);
 void watch_pause(struct server_conn *c); /* not slept on: the poller may still report it */
 void watch_stop(struct server_conn *c);  /* out of the poller */
-void watch_end(struct server_conn *c);   /* reported only when the peer ends */
+/* During a call: reported when the peer ends, and then watch_saw_end() is asked. 1: it has ended already. */
+int watch_end(struct server_conn *c);
+int watch_saw_end(struct server_conn *c);
 
 /* accept.c */
 void accept_start(struct server_worker *w);

@@ -47,13 +47,16 @@ static via_rc register_objects(struct server_conn *c, const via_waitobj *objs, i
 
 void watch_pause(struct server_conn *c)
 {
-	via_link *end = conn_end_link(c);
+	via_link *end = conn_end_link(c), *base = c->s->base;
 
-	if (c->lingering == 0)
+	if (c->end_armed != 0)
+		base->ops->disarm(base, VIA_EV_RX);
+	else if (c->lingering == 0)
 		via_session_wait_done(c->s, c->armed_events, c->armed);
 	else if (c->armed > 0)
 		end->ops->disarm(end, VIA_EV_RX);
 	c->armed = 0;
+	c->end_armed = 0;
 }
 
 /* The session has ended, only its link is still listened to. */
@@ -93,21 +96,47 @@ void watch_stop(struct server_conn *c)
 	unregister(c);
 }
 
-/* While its message is being answered only the end of the peer may wake us: a descriptor that is asked for
- * nothing still reports it. Other kinds of objects cannot tell, and keep quiet. */
-void watch_end(struct server_conn *c)
+/* Something has come over the link and lies there. The end of the link is known to the send lane too, and
+ * that one is not kept from it by records. */
+static int is_end(via_link *l)
 {
-	struct server_worker *w = c->worker;
+	via_waitobj unused = OS_WAITOBJ_INIT;
+	via_rc rc = l->ops->arm(l, VIA_EV_TX, &unused);
+
+	if (rc == VIA_OK)
+		l->ops->disarm(l, VIA_EV_TX);
+	return rc == VIA_CLOSED || rc == VIA_RESET;
+}
+
+/* While its message is being answered only the end of the peer may wake us. A descriptor that is asked for
+ * nothing still reports it. A handle reports the next record too, after which it keeps quiet until the answer
+ * is out; words always do. 1: the peer has gone. */
+int watch_end(struct server_conn *c)
+{
 	via_link *base = c->s->base;
 	via_waitobj obj = OS_WAITOBJ_INIT;
+	via_rc rc;
 
+	watch_pause(c);
+	rc = base->ops->arm(base, VIA_EV_RX, &obj);
+	if (rc == VIA_OK && obj.kind == VIA_WAIT_WIN && register_objects(c, &obj, 1) == VIA_OK) {
+		c->end_armed = 1;
+		return 0;
+	}
 	unregister(c);
-	if (base->ops->arm(base, VIA_EV_RX, &obj) != VIA_OK)
-		return;
+	if (rc != VIA_OK)
+		return rc == VIA_BUSY && is_end(base);
 	base->ops->disarm(base, VIA_EV_RX);
 	obj.fd_events = 0;
-	if (obj.kind != VIA_WAIT_FD || os_poller_add(w->poller, &obj, c) != VIA_OK)
-		return;
+	if (obj.kind != VIA_WAIT_FD || os_poller_add(c->worker->poller, &obj, c) != VIA_OK)
+		return 0;
 	c->obj[0] = obj;
 	c->registered = 1;
+	return 0;
+}
+
+/* The poller has reported the conn. 1: because the peer has gone. */
+int watch_saw_end(struct server_conn *c)
+{
+	return c->registered != 0 && (c->end_armed == 0 || watch_end(c) != 0);
 }

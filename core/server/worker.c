@@ -154,6 +154,14 @@ static int pump(struct server_conn *c, uint32_t *served)
 	return was_up != 0 || c->up == 0 || accept_hand_over(c) == 0;
 }
 
+/* A peer that is gone while its message is being answered. */
+static void peer_left(struct server_conn *c)
+{
+	reg_log(c->worker->server->reg, VIA_LOG_INFO, "core",
+		"%s with %s: the peer left during a call", c->s->what, conn_peer(c));
+	conn_close(c);
+}
+
 static void cannot_wait(struct server_conn *c, via_rc rc)
 {
 	if (rc != VIA_CLOSED && rc != VIA_RESET)
@@ -182,7 +190,8 @@ void worker_serve(struct server_conn *c, enum wake how)
 			c->busy_round = w->round;
 			if (c->is_hot != 0)
 				hot_cool(c);
-			watch_end(c);
+			if (watch_end(c) != 0)
+				peer_left(c);
 			return;
 		}
 		if (served != 0 && c->up != 0) {
@@ -247,6 +256,8 @@ static void process(struct server_worker *w, struct server_conn *c)
 		} else {
 			if (c->zombie != 0)
 				list_remove(&w->zombies, c);
+			else
+				watch_pause(c);
 			w->current = c;
 			conn_answered(c);
 			if (w->current == c) {
@@ -296,21 +307,13 @@ void worker_run_timers(struct server_worker *w)
 
 /* -- loop ------------------------------------------------------------------------------------------------------------ */
 
-/* A peer that is gone while its message is being answered. */
-static void peer_left(struct server_conn *c)
-{
-	reg_log(c->worker->server->reg, VIA_LOG_INFO, "core",
-		"%s with %s: the peer left during a call", c->s->what, conn_peer(c));
-	conn_close(c);
-}
-
 static void conn_event(struct server_worker *w, struct server_conn *c)
 {
 	if (c->closed != 0 || c->zombie != 0)
 		return;
 	if (c->busy == 0)
 		worker_serve(c, WAKE_SLEPT);
-	else if (c->busy_round != w->round)
+	else if (c->busy_round != w->round && watch_saw_end(c) != 0)
 		peer_left(c);
 }
 

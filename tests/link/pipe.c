@@ -93,6 +93,8 @@ Test(pipe_link, a_wait_with_a_view_out)
 	cr_assert_eq(rig_put(r.a, data, 3000), VIA_OK);
 	cr_expect_eq(rig_sleep(&o, rig_now() + RIG_SOON), 1);
 	r.b->ops->disarm(r.b, VIA_EV_RX);
+	cr_expect_eq(r.b->ops->arm(r.b, VIA_EV_RX, &o), VIA_BUSY);
+	cr_expect_eq(r.b->ops->arm(r.b, VIA_EV_TX, &o), VIA_BUSY, "it is a record");
 	cr_expect_eq(r.b->ops->recv(r.b, &v, 1), VIA_LIMIT);
 	cr_expect_arr_eq(v.data, data, 100);
 	r.b->ops->release(r.b, &v, 1);
@@ -103,6 +105,8 @@ Test(pipe_link, a_wait_with_a_view_out)
 	rig_hang_up(&r.a);
 	cr_expect_eq(rig_sleep(&o, rig_now() + RIG_SOON), 1, "the end wakes");
 	r.b->ops->disarm(r.b, VIA_EV_RX);
+	cr_expect_eq(r.b->ops->arm(r.b, VIA_EV_RX, &o), VIA_BUSY);
+	cr_expect_eq(r.b->ops->arm(r.b, VIA_EV_TX, &o), VIA_CLOSED, "known to both lanes");
 	r.b->ops->release(r.b, &v, 1);
 	cr_expect_eq(rig_get(r.b, &v), VIA_CLOSED);
 	free(data);

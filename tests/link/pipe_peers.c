@@ -168,6 +168,40 @@ Test(pipe_peers, a_message_of_no_bytes_is_the_end)
 	rig_close(&r);
 }
 
+/* Each way to leave, with a view out or none, before the wait begins or during it. */
+Test(pipe_peers, the_end_is_known_to_the_send_lane)
+{
+	via_waitobj o = {.struct_size = sizeof o};
+	uint32_t i;
+	via_view v;
+	rig r;
+
+	for (i = 0; i < 8; i++) {
+		rig_open(&r, "pipe");
+		rig_connect(&r);
+		cr_assert_eq(rig_put(r.a, "ab", 2), VIA_OK);
+		cr_assert_eq(rig_get(r.b, &v), 1);
+		if ((i & 1) != 0)
+			r.b->ops->release(r.b, &v, 1);
+		if ((i & 2) != 0)
+			cr_assert_eq(r.b->ops->arm(r.b, VIA_EV_RX, &o), VIA_OK);
+		if ((i & 4) != 0)
+			rig_shutdown(r.a);
+		else
+			rig_hang_up(&r.a);
+		if ((i & 2) != 0) {
+			cr_assert_eq(rig_sleep(&o, rig_now() + RIG_SOON), 1);
+			r.b->ops->disarm(r.b, VIA_EV_RX);
+		}
+		cr_expect_eq(r.b->ops->arm(r.b, VIA_EV_RX, &o), VIA_BUSY, "%u", i);
+		cr_expect_eq(r.b->ops->arm(r.b, VIA_EV_TX, &o), VIA_CLOSED, "%u", i);
+		if ((i & 1) == 0)
+			r.b->ops->release(r.b, &v, 1);
+		cr_expect_eq(rig_get(r.b, &v), VIA_CLOSED, "%u", i);
+		rig_close(&r);
+	}
+}
+
 /* -- killed peers ------------------------------------------------------------------------------ */
 
 /* Runs in a process of its own, which is killed. */

@@ -11,6 +11,7 @@ TestSuite(os_poller_windows, .init = rig_open, .fini = rig_close, .timeout = 60)
 
 #define EVENTS 1000
 #define WORDS 200
+#define DIRECT 62 /* as many as the poller waits for itself */
 
 static HANDLE events[EVENTS];
 static uint32_t words[WORDS];
@@ -150,6 +151,89 @@ Test(os_poller_windows, all_ready_all_the_time)
 	for (k = 0; k < 200; k++)
 		cr_assert_geq(told[k], 2u, "event %u was told %u times of %u", k, told[k], n);
 	close_events(p, 200);
+}
+
+/* Waits once; in last[] the number of the wait that told an event. */
+static void wait_once(os_poller *p, uint32_t cap, uint32_t number, uint32_t *last)
+{
+	os_event ev[16];
+	via_rc c = os_poller_wait(p, ev, cap, rig_soon());
+
+	cr_assert_gt(c, 0, "%s", via_error());
+	while (c-- > 0)
+		last[(HANDLE *)ev[c].key - events] = number;
+}
+
+/* Of n handles that are ready all the time each is told at least once in `most` waits, whatever the poller has
+ * learnt before: one was ready alone. Those in the pool are counted from when its thread has seen them. */
+static void check_waits(uint32_t n, uint32_t cap, uint32_t most)
+{
+	uint32_t last[EVENTS] = {0}, begin = 1, wait, k;
+	os_poller *p = poller_with_events(n, 1);
+
+	for (k = 0; k < 20; k++) {
+		cr_assert(SetEvent(events[n / 2]));
+		cr_assert_eq(words_one(p, rig_soon()), &events[n / 2]);
+		cr_assert(ResetEvent(events[n / 2]));
+	}
+	for (k = 0; k < n; k++)
+		cr_assert(SetEvent(events[k]));
+	for (k = 0; n > DIRECT && k < n; k++)
+		while (last[k] == 0)
+			wait_once(p, cap, begin, last);
+	for (k = 0; k < n; k++)
+		last[k] = begin;
+	for (wait = begin + 1; wait <= begin + 8 * most; wait++) {
+		wait_once(p, cap, wait, last);
+		for (k = 0; k < n; k++)
+			cr_assert_leq(wait - last[k], most, "%u of %u with room for %u", k, n, cap);
+	}
+	close_events(p, n);
+}
+
+Test(os_poller_windows, nobody_waits_for_long)
+{
+	check_waits(2, 1, 2);
+	check_waits(3, 16, 3);
+	check_waits(DIRECT, 1, DIRECT);
+	check_waits(DIRECT, 16, DIRECT);
+	check_waits(DIRECT + 1, 1, 2 * DIRECT);
+	check_waits(DIRECT + 1, 16, DIRECT);
+	check_waits(100, 1, 200);
+	check_waits(100, 16, 100);
+	check_waits(300, 16, 300);
+}
+
+/* One that is always ready, another now and then: that one comes with the next wait or the one after it. In the
+ * pool it has to be seen first. */
+static void check_hidden(uint32_t n)
+{
+	os_poller *p = poller_with_events(n, 1);
+	uint32_t last[EVENTS] = {0}, i, k, waits;
+	via_time end;
+
+	cr_assert(SetEvent(events[0]));
+	for (i = 0; i < 300; i++) {
+		k = 1 + i * 37 % (n - 1);
+		for (waits = 0; waits < i % 12; waits++)
+			cr_assert_eq(words_one(p, rig_soon()), &events[0]);
+		cr_assert(SetEvent(events[k]));
+		last[k] = 0;
+		end = rig_soon();
+		for (waits = 0; last[k] == 0; waits++) {
+			cr_assert_lt(os_now(), end, "event %u is not told", k);
+			wait_once(p, 4, 1, last);
+		}
+		cr_assert(n > DIRECT || waits <= 2, "event %u after %u waits", k, waits);
+		cr_assert(ResetEvent(events[k]));
+	}
+	close_events(p, n);
+}
+
+Test(os_poller_windows, one_that_is_always_ready_hides_nobody)
+{
+	check_hidden(DIRECT);
+	check_hidden(100);
 }
 
 Test(os_poller_windows, silenced_in_the_pool)

@@ -495,12 +495,13 @@ STACK_TEST(flavours, stopping_cancels_what_is_pending_from_the_pool)
 	check_cancel_at_close(stack, VIA_SVC_ASYNC | VIA_SVC_BLOCKING);
 }
 
-#if !defined(_WIN32)
-static void check_vanish(uint32_t flags)
+static void check_vanish(const char *stack, uint32_t flags)
 {
 	via_session *s;
 
-	serve(PLATFORM_BASELINE, flags, rig_pend);
+	if (strcmp(stack, "loop") == 0)
+		cr_skip_test("its end is heard behind the records only");
+	serve(stack, flags, rig_pend);
 	s = rig_connect(&r, "svc", NULL);
 	cr_assert_eq(rig_send_number(s, 5, 1), VIA_OK);
 	rig_until(atomic_load(&svc.n_pending) == 1);
@@ -516,14 +517,14 @@ static void check_vanish(uint32_t flags)
 	done();
 }
 
-Test(flavours, a_client_that_vanishes_cancels_its_call)
+STACK_TEST(flavours, a_client_that_vanishes_cancels_its_call)
 {
-	check_vanish(VIA_SVC_ASYNC);
+	check_vanish(stack, VIA_SVC_ASYNC);
 }
 
-Test(flavours, a_client_that_vanishes_cancels_its_call_on_the_pool)
+STACK_TEST(flavours, a_client_that_vanishes_cancels_its_call_on_the_pool)
 {
-	check_vanish(VIA_SVC_ASYNC | VIA_SVC_BLOCKING);
+	check_vanish(stack, VIA_SVC_ASYNC | VIA_SVC_BLOCKING);
 }
 
 /* A batch for a client that is gone is not worked through. */
@@ -569,7 +570,6 @@ Test(flavours, a_client_that_vanishes_ends_its_batch)
 		     atomic_load(&svc.calls));
 	done();
 }
-#endif
 
 /* On every transport: what a client that is gone left behind is noticed at the latest with the answer. */
 STACK_TEST(flavours, an_answer_for_nobody_is_dropped)

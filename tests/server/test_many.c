@@ -1,6 +1,7 @@
 /* tests/server/test_many.c - many clients, many connections, and nobody for a while. */
 #include "rig.h"
 #include "rig_os.h"
+#include <limits.h>
 
 TestSuite(many, .timeout = 90);
 
@@ -137,10 +138,11 @@ STACK_TEST(many, sessions_are_spread_over_the_workers)
 /* Every call of number 666 brings the next one along, so that its session is never idle. */
 static via_session *endless;
 static atomic_int feeding, in_feed;
-static uint64_t endless_id;
+static uint64_t endless_id, feed_ns; /* how long such a call takes */
 
 static via_rc feed(rig_svc *v, rig_session *s, via_call *call)
 {
+	via_time end = via_deadline(feed_ns);
 	uint64_t number = 0;
 	via_message m;
 
@@ -152,15 +154,18 @@ static via_rc feed(rig_svc *v, rig_session *s, via_call *call)
 		while (via_session_recv(endless, &m) == VIA_OK)
 			via_session_release(endless, &m);
 		(void)rig_send_number(endless, ++endless_id, 666);
+		while (via_now() < end)
+			rig_pause();
 	}
 	atomic_store(&in_feed, 0);
 	return rig_answer(v, s, call);
 }
 
-/* One worker serves that session and a good client. */
-static void check_fairness(const char *stack, uint32_t policy)
+/* One worker serves that session and a good client. most: how many of its calls come before a good client's
+ * connection, call and farewell are through. */
+static void check_fairness(const char *stack, uint32_t policy, int n_good, int most)
 {
-	int i;
+	int i, before;
 
 	rig_prepare(&r, stack);
 	r.policy = policy;
@@ -183,8 +188,12 @@ static void check_fairness(const char *stack, uint32_t policy)
 		cr_assert_eq(rig_send_number(endless, (uint64_t)i, i < 3 ? 1 : 666), VIA_OK);
 	atomic_store(&feeding, 1);
 	rig_until(atomic_load(&svc.calls) > 1000);
-	for (i = 0; i < 20; i++)
+	for (i = 0; i < n_good; i++) {
+		before = atomic_load(&svc.calls);
 		rig_good(&r, "svc");
+		before = atomic_load(&svc.calls) - before;
+		cr_assert_leq(before, most, "%d calls came before it", before);
+	}
 	atomic_store(&feeding, 2);
 	rig_until(atomic_load(&in_feed) == 0); /* from now on the session is the test's again */
 	rig_until(rig_stats(&r).calls == (uint64_t)atomic_load(&svc.calls));
@@ -194,12 +203,19 @@ static void check_fairness(const char *stack, uint32_t policy)
 
 STACK_TEST(many, a_session_that_is_never_idle_starves_nobody)
 {
-	check_fairness(stack, VIA_POLICY_BALANCED);
+	check_fairness(stack, VIA_POLICY_BALANCED, 20, INT_MAX);
 }
 
 STACK_TEST(many, a_session_that_is_never_idle_starves_nobody_frugal)
 {
-	check_fairness(stack, VIA_POLICY_FRUGAL);
+	check_fairness(stack, VIA_POLICY_FRUGAL, 20, INT_MAX);
+}
+
+/* Turns of any length: each of these calls is as long as hundreds of others. */
+STACK_TEST(many, long_calls_without_end_starve_nobody)
+{
+	feed_ns = RIG_MS;
+	check_fairness(stack, VIA_POLICY_BALANCED, 5, 1000);
 }
 
 /* -- idle -------------------------------------------------------------------------------------- */

@@ -211,6 +211,33 @@ static via_rc disarmed(struct pipe_link *l, uint32_t events, via_rc rc)
 	return rc;
 }
 
+/* A read that has completed: does it say that nothing more will come? */
+static int is_last(struct pipe_link *l)
+{
+	DWORD n = 0;
+
+	if (!GetOverlappedResult(l->h, &l->rx, &n, FALSE)) /* no call */
+		return pipe_is_gone(GetLastError());
+	return n == 0 && l->have == 0 && !l->skipping;
+}
+
+/* Is there something for recv()? If that is the end, it is known to both lanes from now on: with a view
+ * out recv() cannot be asked. */
+static int has_come(struct pipe_link *l)
+{
+	DWORD err = 0;
+
+	if (is_full(l))
+		return 1;
+	if (!l->posted)
+		err = resume(l);
+	if (err == 0 && pipe_flies(&l->rx))
+		return 0;
+	if (err == 0 ? is_last(l) : pipe_is_gone(err))
+		(void)pipe_finish(l, VIA_CLOSED);
+	return 1;
+}
+
 /* See the head of pipe_link.h. */
 static via_rc VIA_CALL pipe_arm(via_link *base, uint32_t events, via_waitobj *out)
 {
@@ -225,8 +252,8 @@ static via_rc VIA_CALL pipe_arm(via_link *base, uint32_t events, via_waitobj *ou
 	if (rc != VIA_OK)
 		return disarmed(l, events, rc);
 	pipe_repair(l);
-	if (reads && !l->posted && (is_full(l) || resume(l) != 0))
-		return disarmed(l, events, VIA_BUSY); /* recv() will say why */
+	if (reads && has_come(l))
+		return disarmed(l, events, VIA_BUSY);
 	if (pipe_is_due(l, events))
 		return disarmed(l, events, VIA_BUSY);
 	/* A write that completes sets the event, at once or later; nobody may be waiting for that. */
