@@ -1,4 +1,4 @@
-# What lands in an installation: library, headers, package descriptions. Modules and programs install
+# What lands in an installation: library, headers, package descriptions, manual. Modules and programs install
 # themselves where they are defined.
 include(CMakePackageConfigHelpers)
 set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/viaduct)
@@ -25,3 +25,28 @@ file(RELATIVE_PATH VIADUCT_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /
 configure_file(${PROJECT_SOURCE_DIR}/cmake/viaduct.pc.in ${PROJECT_BINARY_DIR}/viaduct.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/viaduct.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
 	COMPONENT devel)
+
+if(NOT UNIX)
+	return()
+endif()
+
+# The manual, packed as distributions want it; -n leaves out name and time, so that the bytes are always the same.
+find_program(VIADUCT_GZIP gzip)
+function(_viaduct_install_page page component)
+	set(file ${PROJECT_SOURCE_DIR}/docs/man/${page})
+	if(VIADUCT_GZIP)
+		set(packed ${PROJECT_BINARY_DIR}/man/${page}.gz)
+		add_custom_command(OUTPUT ${packed} DEPENDS ${file} VERBATIM
+			COMMAND sh -c "\"$1\" -9nc \"$2\" >\"$3\"" pack ${VIADUCT_GZIP} ${file} ${packed})
+		add_custom_target(manual_${page} DEPENDS ${packed})
+		add_dependencies(viaduct_programs manual_${page})
+		set(file ${packed})
+	endif()
+	string(REGEX MATCH "[0-9]$" section ${page})
+	install(FILES ${file} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
+endfunction()
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/man)
+_viaduct_install_page(viaduct.1 tools)
+_viaduct_install_page(viaductd.8 daemon)
+_viaduct_install_page(viaductd.conf.5 daemon)
+_viaduct_install_page(viaduct-module.7 devel)
