@@ -1,5 +1,5 @@
-# What lands in an installation: library, headers, package descriptions, manual. Modules and programs install
-# themselves where they are defined.
+# What lands in an installation: library, headers, package descriptions, manual, completion. Modules and programs
+# install themselves where they are defined.
 include(CMakePackageConfigHelpers)
 set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/viaduct)
 
@@ -50,3 +50,10 @@ _viaduct_install_page(viaduct.1 tools)
 _viaduct_install_page(viaductd.8 daemon)
 _viaduct_install_page(viaductd.conf.5 daemon)
 _viaduct_install_page(viaduct-module.7 devel)
+
+# Completion is loaded by the name of the command: one file for both, once for each.
+set(_completions ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${PROJECT_SOURCE_DIR}/packaging/completion/viaduct.bash DESTINATION ${_completions}
+	RENAME viaduct COMPONENT tools)
+install(FILES ${PROJECT_SOURCE_DIR}/packaging/completion/viaduct.bash DESTINATION ${_completions}
+	RENAME viaductd COMPONENT daemon)
