@@ -1,5 +1,5 @@
-# What lands in an installation: library, headers, package descriptions, manual, completion. Modules and programs
-# install themselves where they are defined.
+# What lands in an installation: library, headers, package descriptions, manual, completion, configuration, units.
+# Modules and programs install themselves where they are defined.
 include(CMakePackageConfigHelpers)
 set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/viaduct)
 
@@ -57,3 +57,22 @@ install(FILES ${PROJECT_SOURCE_DIR}/packaging/completion/viaduct.bash DESTINATIO
 	RENAME viaduct COMPONENT tools)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/completion/viaduct.bash DESTINATION ${_completions}
 	RENAME viaductd COMPONENT daemon)
+
+# The configuration: below the prefix, unless GNUInstallDirs puts it elsewhere (/etc for the prefix /usr).
+set(_etc ${CMAKE_INSTALL_SYSCONFDIR})
+if(NOT CMAKE_INSTALL_FULL_SYSCONFDIR STREQUAL "${CMAKE_INSTALL_PREFIX}/${_etc}")
+	set(_etc ${CMAKE_INSTALL_FULL_SYSCONFDIR})
+endif()
+configure_file(${PROJECT_SOURCE_DIR}/packaging/viaductd.conf.in ${PROJECT_BINARY_DIR}/packaging/viaductd.conf @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.conf DESTINATION ${_etc}/viaduct COMPONENT daemon)
+install(DIRECTORY DESTINATION ${_etc}/viaduct/viaductd.conf.d COMPONENT daemon)
+
+# What systemd reads is in lib, whatever the library directory is called.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+	set(_systemd ${PROJECT_SOURCE_DIR}/packaging/systemd)
+	configure_file(${_systemd}/viaductd.service.in ${PROJECT_BINARY_DIR}/packaging/viaductd.service @ONLY)
+	install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.service DESTINATION lib/systemd/system
+		COMPONENT daemon)
+	install(FILES ${_systemd}/sysusers.conf DESTINATION lib/sysusers.d RENAME viaduct.conf COMPONENT daemon)
+	install(FILES ${_systemd}/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME viaduct.conf COMPONENT daemon)
+endif()
