@@ -1,5 +1,5 @@
-# What lands in an installation: library, headers, package descriptions. Modules and programs install
-# themselves where they are defined.
+# What lands in an installation: library, headers, package descriptions, manual, completion, configuration, units.
+# Modules and programs install themselves where they are defined.
 include(CMakePackageConfigHelpers)
 set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/viaduct)
 
@@ -25,3 +25,54 @@ file(RELATIVE_PATH VIADUCT_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /
 configure_file(${PROJECT_SOURCE_DIR}/cmake/viaduct.pc.in ${PROJECT_BINARY_DIR}/viaduct.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/viaduct.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
 	COMPONENT devel)
+
+if(NOT UNIX)
+	return()
+endif()
+
+# The manual, packed as distributions want it; -n leaves out name and time, so that the bytes are always the same.
+find_program(VIADUCT_GZIP gzip)
+function(_viaduct_install_page page component)
+	set(file ${PROJECT_SOURCE_DIR}/docs/man/${page})
+	if(VIADUCT_GZIP)
+		set(packed ${PROJECT_BINARY_DIR}/man/${page}.gz)
+		add_custom_command(OUTPUT ${packed} DEPENDS ${file} VERBATIM
+			COMMAND sh -c "\"$1\" -9nc \"$2\" >\"$3\"" pack ${VIADUCT_GZIP} ${file} ${packed})
+		add_custom_target(manual_${page} DEPENDS ${packed})
+		add_dependencies(viaduct_programs manual_${page})
+		set(file ${packed})
+	endif()
+	string(REGEX MATCH "[0-9]$" section ${page})
+	install(FILES ${file} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
+endfunction()
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/man)
+_viaduct_install_page(viaduct.1 tools)
+_viaduct_install_page(viaductd.8 daemon)
+_viaduct_install_page(viaductd.conf.5 daemon)
+_viaduct_install_page(viaduct-module.7 devel)
+
+# Completion is loaded by the name of the command: one file for both, once for each.
+set(_completions ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${PROJECT_SOURCE_DIR}/packaging/completion/viaduct.bash DESTINATION ${_completions}
+	RENAME viaduct COMPONENT tools)
+install(FILES ${PROJECT_SOURCE_DIR}/packaging/completion/viaduct.bash DESTINATION ${_completions}
+	RENAME viaductd COMPONENT daemon)
+
+# The configuration: below the prefix, unless GNUInstallDirs puts it elsewhere (/etc for the prefix /usr).
+set(_etc ${CMAKE_INSTALL_SYSCONFDIR})
+if(NOT CMAKE_INSTALL_FULL_SYSCONFDIR STREQUAL "${CMAKE_INSTALL_PREFIX}/${_etc}")
+	set(_etc ${CMAKE_INSTALL_FULL_SYSCONFDIR})
+endif()
+configure_file(${PROJECT_SOURCE_DIR}/packaging/viaductd.conf.in ${PROJECT_BINARY_DIR}/packaging/viaductd.conf @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.conf DESTINATION ${_etc}/viaduct COMPONENT daemon)
+install(DIRECTORY DESTINATION ${_etc}/viaduct/viaductd.conf.d COMPONENT daemon)
+
+# What systemd reads is in lib, whatever the library directory is called.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+	set(_systemd ${PROJECT_SOURCE_DIR}/packaging/systemd)
+	configure_file(${_systemd}/viaductd.service.in ${PROJECT_BINARY_DIR}/packaging/viaductd.service @ONLY)
+	install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.service DESTINATION lib/systemd/system
+		COMPONENT daemon)
+	install(FILES ${_systemd}/sysusers.conf DESTINATION lib/sysusers.d RENAME viaduct.conf COMPONENT daemon)
+	install(FILES ${_systemd}/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME viaduct.conf COMPONENT daemon)
+endif()

@@ -36,6 +36,7 @@ check headers-gcc scripts/lint/headers.sh gcc g++
 check headers-clang scripts/lint/headers.sh clang clang++
 check headers-mingw scripts/lint/headers.sh x86_64-w64-mingw32-gcc-win32 x86_64-w64-mingw32-g++-win32
 check microsoft microsoft
+check manual mandoc -T lint -W warning docs/man/*.[1-8]
 check clang-tidy tidy
 check cppcheck cpp_check
 if [ -n "$failed" ]; then

@@ -13,7 +13,7 @@ packages_of() {
 	fuzz) echo afl++ clang libclang-rt-14-dev ;;
 	coverage) echo gcovr ;;
 	bench) echo clang binutils git gnuplot-nox libnng-dev libzmq3-dev python3 ;;
-	lint) echo clang clang-format clang-tidy cppcheck g++ g++-mingw-w64-x86-64-win32 python3 ;;
+	lint) echo clang clang-format clang-tidy cppcheck g++ g++-mingw-w64-x86-64-win32 mandoc python3 ;;
 	*) echo "setup.sh: unknown group '$1'" >&2; exit 2 ;;
 	esac
 }
@@ -26,7 +26,7 @@ commands_of() {
 	fuzz) echo afl-fuzz afl-clang-fast ;;
 	coverage) echo gcovr ;;
 	bench) echo clang git gnuplot python3 size ;;
-	lint) echo clang clang-format clang-tidy cppcheck g++ python3 ;;
+	lint) echo clang clang-format clang-tidy cppcheck g++ mandoc python3 ;;
 	esac
 }
 

@@ -28,6 +28,7 @@ REASONS = {
     "systemd": "$NOTIFY_SOCKET and the journal are systemd's; the service control manager is told instead",
     "modes": "modes, owners or symbolic links of POSIX files",
     "linux": "needs something that only Linux has: control groups, /dev/full, /proc, seccomp, ring or posixshm",
+    "unix": "manual pages, shell completion and service units belong to installations on POSIX systems",
     "shell": "runs a shell script or a compiler of the host on the programs",
 }
 
