@@ -71,7 +71,7 @@ class Installed(unittest.TestCase):
 
     def test_unit(self):
         service = self.unit["Service"]
-        self.assertEqual(service["ExecStart"], str(installed.PREFIX / "bin/viaductd"))
+        self.assertEqual(service["ExecStart"], str(installed.PREFIX / installed.BIN / "viaductd"))
         self.assertTrue(pathlib.Path(str(self.root) + service["ExecStart"]).exists())
         self.assertNotIn("WatchdogSec", service)  # the daemon pings none
         users = (self.prefix / "lib/sysusers.d/viaduct.conf").read_text().splitlines()
