@@ -11,14 +11,15 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/viaduct DESTINATION ${CMAKE_INST
 	COMPONENT devel FILES_MATCHING PATTERN "*.h")
 install(EXPORT viaductTargets NAMESPACE viaduct:: DESTINATION ${_package} COMPONENT devel)
 
+# In small letters: find_package() takes these names for viaduct and for Viaduct.
 set(VIADUCT_MODULE_INSTALL_DIR ${CMAKE_INSTALL_LIBDIR}/viaduct/${VIADUCT_ABI_MAJOR})
-configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/viaductConfig.cmake.in
-	${PROJECT_BINARY_DIR}/viaductConfig.cmake INSTALL_DESTINATION ${_package}
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/viaduct-config.cmake.in
+	${PROJECT_BINARY_DIR}/viaduct-config.cmake INSTALL_DESTINATION ${_package}
 	PATH_VARS VIADUCT_MODULE_INSTALL_DIR)
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/viaductConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/viaduct-config-version.cmake
 	COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/viaductConfig.cmake
-	${PROJECT_BINARY_DIR}/viaductConfigVersion.cmake DESTINATION ${_package} COMPONENT devel)
+install(FILES ${PROJECT_BINARY_DIR}/viaduct-config.cmake
+	${PROJECT_BINARY_DIR}/viaduct-config-version.cmake DESTINATION ${_package} COMPONENT devel)
 
 # Relative to the file's own place, whatever the depth of the library directory.
 file(RELATIVE_PATH VIADUCT_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)

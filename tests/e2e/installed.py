@@ -18,6 +18,7 @@ def setting(name):
 
 
 PREFIX = pathlib.Path(setting("CMAKE_INSTALL_PREFIX"))
+BIN = setting("CMAKE_INSTALL_BINDIR")
 
 
 def install(root):

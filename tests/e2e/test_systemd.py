@@ -3,6 +3,7 @@
 
 import configparser
 import ctypes
+import os
 import pathlib
 import re
 import shutil
@@ -71,7 +72,7 @@ class Installed(unittest.TestCase):
 
     def test_unit(self):
         service = self.unit["Service"]
-        self.assertEqual(service["ExecStart"], str(installed.PREFIX / "bin/viaductd"))
+        self.assertEqual(service["ExecStart"], str(installed.PREFIX / installed.BIN / "viaductd"))
         self.assertTrue(pathlib.Path(str(self.root) + service["ExecStart"]).exists())
         self.assertNotIn("WatchdogSec", service)  # the daemon pings none
         users = (self.prefix / "lib/sysusers.d/viaduct.conf").read_text().splitlines()
@@ -89,6 +90,7 @@ class Installed(unittest.TestCase):
         complaints = [line for line in p.stderr.splitlines() if "viaductd" in line]
         self.assertEqual((p.returncode, complaints), (0, []), p.stderr)
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to give a directory away")
     @unittest.skipUnless(shutil.which("systemd-sysusers") and shutil.which("systemd-tmpfiles"), "no systemd here")
     def test_user_and_directory(self):
         root = self.dir / "root"
