@@ -6,10 +6,12 @@
 
 #if defined(_WIN32)
 #define PLATFORM_BASELINE "pipe"
+#define PLATFORM_FAULTY "fault+pipe"
 #define PLATFORM_UPGRADE "winshm"
 #define PLATFORM_SUFFIX ".dll"
 #else
 #define PLATFORM_BASELINE "uds"
+#define PLATFORM_FAULTY "fault+uds"
 #define PLATFORM_UPGRADE "ring" /* Linux only */
 #define PLATFORM_SUFFIX ".so"
 #endif

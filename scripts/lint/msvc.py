@@ -65,6 +65,7 @@ def wrap_headers(directory):
         (directory / name).write_text(text, encoding="utf-8")
 
 
+# "--" in front of a source: cl takes words that begin with '/' for options, /w... for one.
 def units_of(build):
     """Options and sources, each source once for each set of options of ours that change its text."""
     commands = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
@@ -73,7 +74,7 @@ def units_of(build):
         options = [word for word in shlex.split(command["command"]) if word.startswith(("-D", "-I"))]
         options = [word for word in options if "MINGW" not in word]
         ours = tuple(word for word in options if word.startswith("-DVIA_") and "=" not in word)
-        units.setdefault((command["file"], ours), ["/std:c11", *options, command["file"]])
+        units.setdefault((command["file"], ours), ["/std:c11", *options, "--", command["file"]])
     return list(units.values())
 
 
@@ -84,7 +85,7 @@ def headers_of(directory):
         for language, standard in (("c", "c11"), ("cpp", "c++17")):
             path = directory / f"{'-'.join(name.with_suffix('').parts)}.{language}"
             path.write_text(f"#include <{name.as_posix()}>\n", encoding="utf-8")
-            units.append([f"/std:{standard}", "-I", str(ROOT / "include"), str(path)])
+            units.append([f"/std:{standard}", "-I", str(ROOT / "include"), "--", str(path)])
     return units
 
 
@@ -92,7 +93,7 @@ def samples_of(directory):
     for number, (text, word) in enumerate(SAMPLES.items()):
         path = directory / f"sample{number}.c"
         path.write_text(text + "\n", encoding="utf-8")
-        yield ["/std:c11", str(path)], text, word
+        yield ["/std:c11", "--", str(path)], text, word
 
 
 def main():

@@ -6,7 +6,7 @@ TestSuite(death, .init = sr_open, .fini = sr_close, .timeout = 60);
 
 static char specs[][32] = {
 	PLATFORM_BASELINE,
-	"fault+" PLATFORM_BASELINE,
+	PLATFORM_FAULTY,
 #if defined(__linux__)
 	"uds>ring",
 	"uds>posixshm",
