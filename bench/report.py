@@ -148,7 +148,10 @@ def sections(rounds):
                                    ("memcpy", "memcpy of as many bytes, in the client's process", "bytes"),
                                    ("connect", "Connect, handshake, close; not pinned", ""),
                                    ("load", "Connect and first call, all modules loaded anew; not pinned", "")):
-        yield title, units, [n for n in names if n.startswith(f"{scenario}/")]
+        chosen = [n for n in names if n.startswith(f"{scenario}/")]
+        if scenario == "pipeline":
+            chosen.sort(key=lambda n: rounds[0][n]["depth"])
+        yield title, units, chosen
 
 
 def pairs_text(rounds):
