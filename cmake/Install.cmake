@@ -12,7 +12,6 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/viaduct DESTINATION ${CMAKE_INST
 install(EXPORT viaductTargets NAMESPACE viaduct:: DESTINATION ${_package} COMPONENT devel)
 
 # In small letters: find_package() takes these names for viaduct and for Viaduct.
-set(VIADUCT_MODULE_INSTALL_DIR ${CMAKE_INSTALL_LIBDIR}/viaduct/${VIADUCT_ABI_MAJOR})
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/viaduct-config.cmake.in
 	${PROJECT_BINARY_DIR}/viaduct-config.cmake INSTALL_DESTINATION ${_package}
 	PATH_VARS VIADUCT_MODULE_INSTALL_DIR)

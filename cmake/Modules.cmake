@@ -1,20 +1,22 @@
-# viaduct_add_module(<kind> <name> SOURCES a.c ... [POSIX_ONLY] [LINUX_ONLY] [WINDOWS_ONLY])
+# viaduct_add_module(<kind> <name> SOURCES a.c ... [COMPONENT name] [POSIX_ONLY] [LINUX_ONLY] [WINDOWS_ONLY])
 #   kind: transport, codec or service. The file is <name>, codec-<name> or service-<name>, .so or .dll,
 #   in lib/viaduct/<abi major>. It links libc, nothing of viaduct, and exports one symbol.
 #   Named in VIADUCT_BUILTIN it becomes part of the library instead.
+#   COMPONENT: of the installation, and so the package; without it transport-<name>, codecs or services.
 # Targets: mod_<file name>; builtin_<file name>, the same sources as builtin objects (built on demand).
+include(${CMAKE_CURRENT_LIST_DIR}/ModuleFile.cmake)
+
 function(viaduct_add_module kind name)
-	cmake_parse_arguments(PARSE_ARGV 2 A "POSIX_ONLY;LINUX_ONLY;WINDOWS_ONLY" "" "SOURCES")
+	cmake_parse_arguments(PARSE_ARGV 2 A "POSIX_ONLY;LINUX_ONLY;WINDOWS_ONLY" "COMPONENT" "SOURCES")
 	if(A_UNPARSED_ARGUMENTS OR NOT A_SOURCES)
 		message(FATAL_ERROR "viaduct_add_module(${kind} ${name}): SOURCES missing, or unknown words: "
 			"'${A_UNPARSED_ARGUMENTS}'")
 	endif()
-	if(kind STREQUAL "transport")
-		set(file ${name})
-	elseif(kind MATCHES "^(codec|service)$")
-		set(file ${kind}-${name})
-	else()
-		message(FATAL_ERROR "viaduct_add_module(${kind} ${name}): the kind is transport, codec or service")
+	_viaduct_module_name(${kind} ${name} file)
+	if(NOT A_COMPONENT AND kind STREQUAL "transport")
+		set(A_COMPONENT transport-${name})
+	elseif(NOT A_COMPONENT)
+		set(A_COMPONENT ${kind}s)
 	endif()
 	if((WIN32 AND (A_POSIX_ONLY OR A_LINUX_ONLY)) OR (A_WINDOWS_ONLY AND NOT WIN32)
 		OR (A_LINUX_ONLY AND NOT CMAKE_SYSTEM_NAME STREQUAL "Linux"))
@@ -34,7 +36,7 @@ function(viaduct_add_module kind name)
 	if(file IN_LIST VIADUCT_BUILTIN)
 		set_property(GLOBAL APPEND PROPERTY VIADUCT_BUILTIN_MODULES ${file})
 	else()
-		_viaduct_add_module_file(${kind} ${file} "${A_SOURCES}")
+		_viaduct_add_module_file(${file} ${A_COMPONENT} "${A_SOURCES}")
 	endif()
 endfunction()
 
@@ -74,34 +76,19 @@ function(viaduct_write_elsewhere file)
 	file(CONFIGURE OUTPUT ${file} CONTENT "@rows@" @ONLY)
 endfunction()
 
-function(_viaduct_add_module_file kind file sources)
-	set(target mod_${file})
-	add_library(${target} MODULE ${sources})
-	target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
-	set_target_properties(${target} PROPERTIES PREFIX "" OUTPUT_NAME ${file}
-		LIBRARY_OUTPUT_DIRECTORY ${VIADUCT_MODULE_OUTPUT} INSTALL_RPATH "")
-	if(NOT WIN32)
-		target_link_options(${target} PRIVATE
-			LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/module.map)
-		set_target_properties(${target} PROPERTIES
-			LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/module.map)
-		if(NOT VIADUCT_SANITIZE AND NOT VIADUCT_AFL) # their run time comes with the program
-			target_link_options(${target} PRIVATE LINKER:-z,defs)
-		endif()
+function(_viaduct_add_module_file file component sources)
+	set(instrumented "")
+	if(VIADUCT_SANITIZE OR VIADUCT_AFL)
+		set(instrumented INSTRUMENTED)
 	endif()
-	set_property(GLOBAL APPEND PROPERTY VIADUCT_MODULES ${target})
-	add_dependencies(viaduct_programs ${target})
-	install(TARGETS ${target} COMPONENT ${kind}-${file}
-		LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/viaduct/${VIADUCT_ABI_MAJOR})
+	_viaduct_module_file(${file} SOURCES ${sources} COMPONENT ${component}
+		DESTINATION ${VIADUCT_MODULE_INSTALL_DIR} ${instrumented})
+	set_target_properties(mod_${file} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${VIADUCT_MODULE_OUTPUT})
+	set_property(GLOBAL APPEND PROPERTY VIADUCT_MODULES mod_${file})
+	add_dependencies(viaduct_programs mod_${file})
 	if(BUILD_TESTING AND NOT VIADUCT_INSTRUMENTED)
-		set(tools -DNM=${CMAKE_NM} -DOBJDUMP=${CMAKE_OBJDUMP})
-		if(MSVC)
-			find_program(VIADUCT_DUMPBIN dumpbin REQUIRED)
-			set(tools -DDUMPBIN=${VIADUCT_DUMPBIN})
-		endif()
-		add_test(NAME abi.${file} COMMAND ${CMAKE_COMMAND} ${tools}
-			-DFILE=$<TARGET_FILE:${target}> "-DOBJECTS=$<JOIN:$<TARGET_OBJECTS:${target}>,|>"
-			-P ${PROJECT_SOURCE_DIR}/cmake/CheckModule.cmake)
+		_viaduct_module_check(${file} command)
+		add_test(NAME abi.${file} COMMAND ${command})
 		set_tests_properties(abi.${file} PROPERTIES LABELS abi)
 	endif()
 endfunction()
