@@ -3,8 +3,9 @@
 PRESET ?= release
 SECONDS_PER_TARGET ?= 30
 BENCH_OPTIONS ?=
+FORMATS ?= deb rpm archive windows
 
-.PHONY: help run test build bench bench-windows fuzz coverage sanitize windows lint format clean
+.PHONY: help run test build bench bench-windows fuzz coverage sanitize windows package package-test lint format clean
 
 help:
 	@echo 'make run       build, then show a daemon serving this machine'\''s control groups'
@@ -17,6 +18,8 @@ help:
 	@echo 'make bench     measure beside other transports and libraries; writes bench/RESULTS.md'
 	@echo '               (BENCH_OPTIONS=--quick: one short round, printed only)'
 	@echo 'make bench-windows  the Windows build under wine, ratios of its transports; writes bench/WINE.md'
+	@echo 'make package   RPM, DEB, MSI and archives in build/packages (FORMATS="$(FORMATS)")'
+	@echo 'make package-test  install, run, upgrade and remove them'
 	@echo 'make lint      formatting, clang-tidy, cppcheck, module and header rules'
 	@echo 'make format    clang-format everything it is responsible for'
 	@echo 'make clean     remove build/'
@@ -59,6 +62,14 @@ bench:
 bench-windows:
 	@scripts/setup.sh build test windows
 	bench/windows.py $(BENCH_OPTIONS)
+
+package:
+	@scripts/setup.sh build package $(filter windows,$(FORMATS))
+	@scripts/package.sh $(FORMATS)
+
+package-test:
+	@scripts/setup.sh build test package package-test $(filter windows,$(FORMATS))
+	@packaging/test/run.sh $(FORMATS)
 
 lint:
 	@scripts/setup.sh build test lint windows bench

@@ -21,6 +21,10 @@ if(VIADUCT_WERROR)
 	add_compile_options(-Werror)
 endif()
 
+if(VIADUCT_PATH_MAP) # nothing of where it was built is in what was built
+	add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=${VIADUCT_PATH_MAP}
+		-ffile-prefix-map=${PROJECT_BINARY_DIR}=${VIADUCT_PATH_MAP}/build)
+endif()
 if(WIN32)
 	add_compile_definitions(${VIADUCT_WINDOWS_DEFINITIONS} __USE_MINGW_ANSI_STDIO=1)
 	# -static: a compiler of the posix thread model brings libwinpthread into what uses thread-local data.

@@ -26,6 +26,8 @@ configure_file(${PROJECT_SOURCE_DIR}/cmake/viaduct.pc.in ${PROJECT_BINARY_DIR}/v
 install(FILES ${PROJECT_BINARY_DIR}/viaduct.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
 	COMPONENT devel)
 
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT core)
+
 if(NOT UNIX)
 	return()
 endif()
@@ -46,33 +48,33 @@ function(_viaduct_install_page page component)
 	install(FILES ${file} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
 endfunction()
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/man)
-_viaduct_install_page(viaduct.1 tools)
-_viaduct_install_page(viaductd.8 daemon)
-_viaduct_install_page(viaductd.conf.5 daemon)
+_viaduct_install_page(viaduct.1 programs)
+_viaduct_install_page(viaductd.8 programs)
+_viaduct_install_page(viaductd.conf.5 programs)
 _viaduct_install_page(viaduct-module.7 devel)
 
 # Completion is loaded by the name of the command: one file for both, once for each.
 set(_completions ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/completion/viaduct.bash DESTINATION ${_completions}
-	RENAME viaduct COMPONENT tools)
+	RENAME viaduct COMPONENT programs)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/completion/viaduct.bash DESTINATION ${_completions}
-	RENAME viaductd COMPONENT daemon)
+	RENAME viaductd COMPONENT programs)
 
 # The configuration: below the prefix, unless GNUInstallDirs puts it elsewhere (/etc for the prefix /usr).
 set(_etc ${CMAKE_INSTALL_SYSCONFDIR})
-if(NOT CMAKE_INSTALL_FULL_SYSCONFDIR STREQUAL "${CMAKE_INSTALL_PREFIX}/${_etc}")
+if(NOT VIADUCT_RELOCATABLE AND NOT CMAKE_INSTALL_FULL_SYSCONFDIR STREQUAL "${CMAKE_INSTALL_PREFIX}/${_etc}")
 	set(_etc ${CMAKE_INSTALL_FULL_SYSCONFDIR})
 endif()
 configure_file(${PROJECT_SOURCE_DIR}/packaging/viaductd.conf.in ${PROJECT_BINARY_DIR}/packaging/viaductd.conf @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.conf DESTINATION ${_etc}/viaduct COMPONENT daemon)
-install(DIRECTORY DESTINATION ${_etc}/viaduct/viaductd.conf.d COMPONENT daemon)
+install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.conf DESTINATION ${_etc}/viaduct COMPONENT programs)
+install(DIRECTORY DESTINATION ${_etc}/viaduct/viaductd.conf.d COMPONENT programs)
 
 # What systemd reads is in lib, whatever the library directory is called.
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
 	set(_systemd ${PROJECT_SOURCE_DIR}/packaging/systemd)
 	configure_file(${_systemd}/viaductd.service.in ${PROJECT_BINARY_DIR}/packaging/viaductd.service @ONLY)
 	install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.service DESTINATION lib/systemd/system
-		COMPONENT daemon)
-	install(FILES ${_systemd}/sysusers.conf DESTINATION lib/sysusers.d RENAME viaduct.conf COMPONENT daemon)
-	install(FILES ${_systemd}/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME viaduct.conf COMPONENT daemon)
+		COMPONENT programs)
+	install(FILES ${_systemd}/sysusers.conf DESTINATION lib/sysusers.d RENAME viaduct.conf COMPONENT programs)
+	install(FILES ${_systemd}/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME viaduct.conf COMPONENT programs)
 endif()

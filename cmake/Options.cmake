@@ -7,6 +7,10 @@ set(VIADUCT_SANITIZE "" CACHE STRING "sanitizers for everything: address,undefin
 option(VIADUCT_COVERAGE "instrument everything for gcov" OFF)
 option(VIADUCT_BENCH "build the benchmarks" OFF)
 option(VIADUCT_WERROR "warnings are errors" ON)
+option(VIADUCT_RELOCATABLE "nothing installed has an absolute place: configuration is looked for beside the programs" OFF)
+set(VIADUCT_PACKAGES "" CACHE STRING "packages to prepare for CPack: deb, rpm, archive or windows")
+set(VIADUCT_PATH_MAP "" CACHE STRING
+	"what debug information calls the source directory; empty: what it is called here")
 option(VIADUCT_AFL "build the fuzz programs for AFL++; needs CMAKE_C_COMPILER=afl-clang-fast" OFF)
 
 get_property(_multi GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)

@@ -13,6 +13,8 @@ packages_of() {
 	fuzz) echo afl++ clang libclang-rt-14-dev ;;
 	coverage) echo gcovr ;;
 	bench) echo clang binutils git gnuplot-nox libnng-dev libzmq3-dev python3 ;;
+	package) echo binutils dpkg-dev fakeroot git msitools rpm wixl zip ;;
+	package-test) echo debootstrap lintian rpmlint unzip ;;
 	lint) echo clang clang-format clang-tidy cppcheck g++ g++-mingw-w64-x86-64-win32 mandoc python3 ;;
 	*) echo "setup.sh: unknown group '$1'" >&2; exit 2 ;;
 	esac
@@ -26,6 +28,8 @@ commands_of() {
 	fuzz) echo afl-fuzz afl-clang-fast ;;
 	coverage) echo gcovr ;;
 	bench) echo clang git gnuplot python3 size ;;
+	package) echo dpkg-deb fakeroot git msibuild rpmbuild strip wixl zip ;;
+	package-test) echo debootstrap lintian rpmlint unzip ;;
 	lint) echo clang clang-format clang-tidy cppcheck g++ mandoc python3 ;;
 	esac
 }

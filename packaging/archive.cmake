@@ -1,0 +1,2 @@
+# Archives: what CPack is told beyond Packages.cmake.
+set(CPACK_ARCHIVE_COMPONENT_INSTALL OFF)

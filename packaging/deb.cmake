@@ -1,0 +1,8 @@
+# DEB: what CPack is told beyond Packages.cmake.
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_RELEASE ${VIADUCT_PACKAGE_RELEASE})
+foreach(_component IN LISTS CPACK_COMPONENTS_ALL)
+	string(TOUPPER ${_component} _C)
+	set(CPACK_DEBIAN_${_C}_PACKAGE_NAME ${VIADUCT_${_C}_PACKAGE})
+endforeach()

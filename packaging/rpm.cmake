@@ -1,0 +1,8 @@
+# RPM: what CPack is told beyond Packages.cmake.
+set(CPACK_RPM_COMPONENT_INSTALL ON)
+set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
+set(CPACK_RPM_PACKAGE_RELEASE ${VIADUCT_PACKAGE_RELEASE})
+foreach(_component IN LISTS CPACK_COMPONENTS_ALL)
+	string(TOUPPER ${_component} _C)
+	set(CPACK_RPM_${_C}_PACKAGE_NAME ${VIADUCT_${_C}_PACKAGE})
+endforeach()

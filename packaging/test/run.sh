@@ -1,0 +1,27 @@
+#!/bin/bash
+# run.sh [FORMAT...]: installs, runs, upgrades and removes what build/packages/ holds; ends with a table of what was checked.
+set -uo pipefail
+cd "$(dirname "$0")"
+[ $# -gt 0 ] || set -- deb rpm archive windows
+root=../../build/package-test
+mkdir -p $root
+status=0
+
+for format in "$@"; do
+	printf '\n== %s\n' "$format"
+	rm -f "$root/$format.results"
+	"./$format.sh" || status=1
+done
+printf '\n'
+for format in "$@"; do
+	if [ -s "$root/$format.results" ]; then
+		column -t -s "$(printf '\t')" "$root/$format.results"
+	else
+		printf 'FAILED  %s  nothing was checked\n' "$format"
+		status=1
+	fi
+done
+passed=$(cat $root/*.results 2>/dev/null | grep -c '^ok')
+failed=$(cat $root/*.results 2>/dev/null | grep -c '^FAILED')
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+exit $status

@@ -1,0 +1,2 @@
+# Windows: what CPack is told beyond Packages.cmake.
+set(CPACK_EXTERNAL_ENABLE_STAGING ON)

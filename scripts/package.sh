@@ -1,0 +1,54 @@
+#!/bin/bash
+# package.sh [FORMAT...]: packages of deb, rpm, archive and windows, or of all four, in build/packages/, with SHA256SUMS.
+#
+# Two builds of the same commit give the same bytes: the time in everything is that of the commit.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- deb rpm archive windows
+umask 022
+unset DISPLAY
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C.UTF-8
+out=$PWD/build/packages
+mkdir -p "$out"
+
+# cpack in one build directory; archives keep the owner's name, so everybody is root.
+pack() {
+	local build=$1 generator run=()
+
+	shift
+	[ "$(id -u)" -eq 0 ] || run=(fakeroot)
+	rm -rf "$build/packages"
+	for generator in "$@"; do
+		"${run[@]}" cpack --config "$build/CPackConfig.cmake" -G "$generator"
+	done
+	find "$build/packages" -maxdepth 1 -type f -exec cp -p {} "$out/" \;
+}
+
+# Bytes of what a package installs as programs, library and modules, without debug symbols.
+sizes() {
+	printf '\nbytes, stripped (%s):\n' "$1"
+	find "$2/packages/_CPack_Packages" \( -name '*.so' -o -name '*.so.*' -o -name 'viaduct' -o -name 'viaductd' \
+		-o -name '*.dll' -o -name '*.exe' \) -type f ! -path '*/bash-completion/*' -printf '%10s  %f\n' |
+		sort -u -k2
+}
+
+for format in "$@"; do
+	printf '\n== %s\n' "$format"
+	build=build/package-$format
+	cmake --preset "package-$format"
+	cmake --build --preset "package-$format"
+	case $format in
+	deb) rm -f "$out"/*.deb; pack "$build" DEB ;;
+	rpm) rm -f "$out"/*.rpm; pack "$build" RPM ;;
+	archive) rm -f "$out"/*.tar.*; pack "$build" TGZ ;;
+	windows) rm -f "$out"/*.msi "$out"/*.zip; pack "$build" External ZIP ;;
+	esac
+	sizes "$format" "$build"
+done
+cd "$out"
+rm -f SHA256SUMS
+sha256sum -- * >SHA256SUMS.new
+mv SHA256SUMS.new SHA256SUMS
+printf '\n'
+ls -l
