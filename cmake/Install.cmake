@@ -26,8 +26,6 @@ configure_file(${PROJECT_SOURCE_DIR}/cmake/viaduct.pc.in ${PROJECT_BINARY_DIR}/v
 install(FILES ${PROJECT_BINARY_DIR}/viaduct.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
 	COMPONENT devel)
 
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT core)
-
 if(NOT UNIX)
 	return()
 endif()
@@ -69,8 +67,8 @@ configure_file(${PROJECT_SOURCE_DIR}/packaging/viaductd.conf.in ${PROJECT_BINARY
 install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.conf DESTINATION ${_etc}/viaduct COMPONENT programs)
 install(DIRECTORY DESTINATION ${_etc}/viaduct/viaductd.conf.d COMPONENT programs)
 
-# What systemd reads is in lib, whatever the library directory is called.
-if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+# What systemd reads is in lib, whatever the library directory is called, and names absolute places.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT VIADUCT_RELOCATABLE)
 	set(_systemd ${PROJECT_SOURCE_DIR}/packaging/systemd)
 	configure_file(${_systemd}/viaductd.service.in ${PROJECT_BINARY_DIR}/packaging/viaductd.service @ONLY)
 	install(FILES ${PROJECT_BINARY_DIR}/packaging/viaductd.service DESTINATION lib/systemd/system
