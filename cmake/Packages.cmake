@@ -12,7 +12,7 @@ set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_PACKAGE_RELOCATABLE OFF) # the default makes RPMs whose prefix can be changed: the daemon's could not
 set(CPACK_THREADS 0)
-set(VIADUCT_PACKAGE_RELEASE 1)
+set(VIADUCT_PACKAGE_RELEASE 1 CACHE STRING "of the same version, counted from 1: of packages only")
 
 # Read by the scripts that cpack runs, which see CPACK_* only.
 set(CPACK_VIADUCT_SOURCE ${PROJECT_SOURCE_DIR})

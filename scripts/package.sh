@@ -2,6 +2,7 @@
 # package.sh [FORMAT...]: packages of deb, rpm, archive and windows, or of all four, in build/packages/, with SHA256SUMS.
 #
 # Two builds of the same commit give the same bytes: the time in everything is that of the commit.
+# RELEASE counts packages of one version, from 1; OUT is where they go; CMake gets OPTIONS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- deb rpm archive windows
@@ -9,7 +10,8 @@ umask 022
 unset DISPLAY
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C.UTF-8
-out=$PWD/build/packages
+out=${OUT:-$PWD/build/packages}
+read -ra options <<<"-DVIADUCT_PACKAGE_RELEASE=${RELEASE:-1} ${OPTIONS:-}"
 mkdir -p "$out"
 
 # cpack in one build directory; archives keep the owner's name, so everybody is root.
@@ -36,7 +38,7 @@ sizes() {
 for format in "$@"; do
 	printf '\n== %s\n' "$format"
 	build=build/package-$format
-	cmake --preset "package-$format"
+	cmake --preset "package-$format" "${options[@]}"
 	cmake --build --preset "package-$format"
 	case $format in
 	deb) rm -f "$out"/*.deb; pack "$build" DEB ;;
