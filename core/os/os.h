@@ -173,6 +173,9 @@ via_rc os_default_module_dir(char *buf, uint32_t cap);
 #endif
 
 int os_path_is_absolute(const char *path);
+/* Order of two names of at most 255 bytes in one directory; 0: they are the same file's, as the file
+ * systems of this platform have it (Windows: whatever the case). */
+int os_name_compare(const char *a, const char *b);
 /* Calls fn for every entry of a directory but "." and "..", in no order. VIA_NOTFOUND: no such directory. */
 via_rc os_dir_list(const core_env *e, const char *dir, via_rc (*fn)(void *arg, const char *name),
 		   void *arg);
@@ -198,6 +201,7 @@ via_rc os_path_id(const char *path, os_file_id *out);
 /* -- loading code --------------------------------------------------------------------------------- */
 
 typedef struct os_image os_image;
+#define OS_IMAGE_MAX ((uint64_t)64 << 20) /* bytes of a file that os_image_open() takes */
 /* A private copy of f (or, with direct, the file itself) that can be read and then mapped: nothing that
  * happens to the file afterwards can change it. label: unique per load, for debuggers. */
 via_rc os_image_open(const core_env *e, os_file *f, const char *path, const char *label, int direct,

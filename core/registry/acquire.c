@@ -61,7 +61,7 @@ static via_rc look_again(via_registry *r)
 	via_rc rc;
 
 	os_mutex_unlock(&r->lock);
-	rc = reg_scan(r, 0);
+	rc = reg_scan(r, REG_SCAN_CHANGED);
 	os_mutex_lock(&r->lock);
 	return rc;
 }

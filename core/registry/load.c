@@ -1,6 +1,6 @@
 /* core/registry/load.c - makes a file a running module: image, identity, descriptor, init, start.
  *
- * What was checked is what is mapped: the identity is read again from the private image, not from
+ * What was checked is what is mapped: digest and identity are taken from the private image, not from
  * the file. A load that fails changes nothing but the reason that is kept with the file.
  * Threads: one loads a file at a time (reg_file.busy); no lock is held while module code runs.
  */
@@ -60,7 +60,31 @@ static void image_label(const reg_file *f, char *buf, size_t cap)
 		 atomic_fetch_add(&n_images, 1) + 1);
 }
 
-/* Opens the file as it is now and reads its identity from the image. *out is not kept yet. */
+/* The locks as they are now, after the copy was made: an upgrade may have brought both meanwhile. */
+static via_rc check_locks(const reg_gen *g, const image_source *s)
+{
+	via_registry *r = g->reg;
+	const reg_file *f = g->file;
+	char *dir;
+	via_rc rc;
+	lock l;
+
+	if (r->module_policy != VIA_MODULES_LOCKED)
+		return VIA_OK;
+	dir = env_strdup(&r->env, f->path);
+	if (dir == NULL)
+		return core_nomem("a module's directory");
+	dir[f->label - f->path] = '\0';
+	rc = lock_read(&l, &r->env, dir);
+	if (rc == VIA_OK)
+		rc = lock_verify(&l, f->label, s);
+	lock_free(&l);
+	env_free(&r->env, dir);
+	return rc;
+}
+
+/* Opens the file as it is now and reads its identity from the image, once the locks admit it. *out
+ * is not kept yet. */
 static via_rc open_image(reg_gen *g, reg_note **out)
 {
 	via_registry *r = g->reg;
@@ -83,7 +107,8 @@ static via_rc open_image(reg_gen *g, reg_note **out)
 		return rc;
 	s.ctx = g->image;
 	s.size = os_image_size(g->image);
-	return reg_note_read(&r->env, &s, out);
+	rc = check_locks(g, &s);
+	return rc != VIA_OK ? rc : reg_note_read(&r->env, &s, out);
 }
 
 /* The identity the image really has: the same as at the scan, or one that still does what is
@@ -185,7 +210,7 @@ static via_rc check_requirements(reg_gen *g)
 		os_mutex_lock(&r->lock);
 		found = reg_find(r, &w, NULL, &k) != NULL;
 		os_mutex_unlock(&r->lock);
-		if (!found && !looked && (looked = reg_scan(r, 0) == 1)) {
+		if (!found && !looked && (looked = reg_scan(r, REG_SCAN_CHANGED) == 1)) {
 			i--;
 			continue;
 		}

@@ -15,6 +15,7 @@
 #include "../os/os.h"
 #include "image.h"
 #include "builtin.h"
+#include "lock.h"
 #include "note.h"
 #include "registry.h"
 
@@ -113,7 +114,7 @@ struct reg_gen {
 
 struct via_registry {
 	core_env env;
-	uint32_t load_mode, policy;
+	uint32_t load_mode, policy, module_policy;
 	volatile int32_t log_level;
 	via_log_fn log;
 	void *log_arg;
@@ -170,8 +171,13 @@ via_rc reg_note_new(const core_env *e, const char *text, uint64_t len, reg_note 
 reg_note *reg_note_keep(via_registry *r,
 			reg_note *n); /* lock held; takes n, returns it or its equal */
 via_rc reg_note_read(const core_env *e, const image_source *s, reg_note **out);
-/* Scans; unless forced only if something changed. Lock not held. 1: scanned, 0: nothing to do. */
-via_rc reg_scan(via_registry *r, int forced);
+/* Scans; lock not held. 1: scanned, 0: nothing to do. */
+enum {
+	REG_SCAN_CHANGED, /* only if something may have changed */
+	REG_SCAN_ALWAYS,
+	REG_SCAN_VERIFY, /* always, and compares digests where locks count */
+};
+via_rc reg_scan(via_registry *r, int how);
 
 /* -- index.c: all with the lock held ----------------------------------------------------------- */
 void reg_index(via_registry *r);                              /* who shadows whom */

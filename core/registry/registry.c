@@ -199,6 +199,19 @@ static via_rc check_options(const via_registry_options *given, via_registry_opti
 	if (o->policy > VIA_POLICY_FRUGAL)
 		return core_fail(VIA_INVAL, "registry options: policy: expected 0 to 2, found %u",
 				 o->policy);
+	if (o->module_policy > VIA_MODULES_LOCKED)
+		return core_fail(VIA_INVAL,
+				 "registry options: module_policy: expected 0 or 1, found %u",
+				 o->module_policy);
+	if (o->module_policy == VIA_MODULES_LOCKED && o->load_mode == VIA_LOAD_DIRECT)
+		return core_fail(
+			VIA_INVAL,
+			"registry options: module_policy 1 (locked) expected load_mode 0 "
+			"(a private copy, so that what was checked is what is mapped), found %u",
+			o->load_mode);
+	if (o->reserved != 0)
+		return core_fail(VIA_INVAL, "registry options: reserved: expected 0, found %u",
+				 o->reserved);
 	if (o->log_level < VIA_LOG_TRACE || o->log_level > VIA_LOG_OFF)
 		return core_fail(VIA_INVAL,
 				 "registry options: log_level: expected %d to %d, found %d",
@@ -355,6 +368,7 @@ via_rc reg_open(const via_registry_options *options, const core_builtin *builtin
 	r->env = env;
 	r->load_mode = o.load_mode;
 	r->policy = o.policy;
+	r->module_policy = o.module_policy;
 	r->log_level = o.log == NULL ? VIA_LOG_OFF : o.log_level;
 	r->log = o.log;
 	r->log_arg = o.log_arg;
@@ -371,7 +385,7 @@ via_rc reg_open(const via_registry_options *options, const core_builtin *builtin
 	if (rc == VIA_OK)
 		rc = add_builtins(r, builtins);
 	if (rc == VIA_OK)
-		rc = reg_scan(r, 1);
+		rc = reg_scan(r, REG_SCAN_ALWAYS);
 	if (rc < 0) {
 		reg_free(r);
 		return rc;

@@ -67,9 +67,10 @@ static via_rc read_file(void *ctx, uint64_t off, void *buf, uint64_t len)
 	return os_file_read(ctx, off, buf, len);
 }
 
-/* Why f is refused, or VIA_OK. The identity is read from an untrusted file too: reading runs
- * nothing, and the registry can then say which refused file would have provided something. */
-static void examine(via_registry *r, reg_file *f)
+/* Why f is refused, or VIA_OK. The identity is read from a file that is not trusted or not listed,
+ * too: reading runs nothing, and the registry can then say which refused file would have provided
+ * something. locks: those of its directory, NULL when they do not count. */
+static void examine(via_registry *r, reg_file *f, const lock *locks, int how)
 {
 	image_source s = {read_file, NULL, 0};
 	os_file *file = NULL;
@@ -84,11 +85,14 @@ static void examine(via_registry *r, reg_file *f)
 		return;
 	}
 	os_file_identity(file, &f->id);
-	f->rc = os_file_trusted(file, f->path);
-	if (f->rc != VIA_OK)
-		reg_set_reason(r, f, &f->reason);
 	s.ctx = file;
 	s.size = f->id.size;
+	f->rc = os_file_trusted(file, f->path);
+	if (f->rc == VIA_OK && locks != NULL)
+		f->rc = how == REG_SCAN_VERIFY ? lock_verify(locks, f->label, &s)
+					       : lock_admits(locks, f->label);
+	if (f->rc != VIA_OK)
+		reg_set_reason(r, f, &f->reason);
 	rc = reg_note_read(&r->env, &s, &f->note);
 	if (rc != VIA_OK && (f->rc == VIA_OK || rc == VIA_NOMEM)) {
 		f->rc = rc;
@@ -189,13 +193,30 @@ static void free_files(via_registry *r, reg_file *f)
 	}
 }
 
+static via_rc examine_all(via_registry *r, const char *dir, reg_file *f, int how)
+{
+	const int is_locked = r->module_policy == VIA_MODULES_LOCKED && f != NULL;
+	via_rc rc = VIA_OK;
+	lock l;
+
+	if (is_locked)
+		rc = lock_read(&l, &r->env, dir);
+	for (; rc == VIA_OK && f != NULL; f = f->next) {
+		examine(r, f, is_locked ? &l : NULL, how);
+		if (f->rc == VIA_NOMEM)
+			rc = core_nomem("the list of modules");
+	}
+	if (is_locked)
+		lock_free(&l);
+	return rc;
+}
+
 /* Lists d into *out, sorted, each file examined. d gets what is known of the directory itself. */
-static via_rc scan_dir(via_registry *r, reg_dir *d, reg_file **out)
+static via_rc scan_dir(via_registry *r, reg_dir *d, int how, reg_file **out)
 {
 	struct listing l = {r, d->path, NULL, 0};
 	os_file_id id = {0, 0, 0, 0};
 	via_time now = os_now();
-	reg_file *f;
 	int exists;
 	via_rc rc;
 
@@ -219,15 +240,12 @@ static via_rc scan_dir(via_registry *r, reg_dir *d, reg_file **out)
 		}
 	}
 	l.first = sort_files(l.first);
-	for (f = l.first; f != NULL; f = f->next) {
-		examine(r, f);
-		if (f->rc == VIA_NOMEM) {
-			free_files(r, l.first);
-			return core_nomem("the list of modules");
-		}
-	}
-	*out = l.first;
-	return VIA_OK;
+	rc = examine_all(r, d->path, l.first, how);
+	if (rc == VIA_OK)
+		*out = l.first;
+	else
+		free_files(r, l.first);
+	return rc;
 }
 
 /* -- all of them ------------------------------------------------------------------------------- */
@@ -293,7 +311,7 @@ static void merge(via_registry *r, reg_file *fresh)
 	reg_index(r);
 }
 
-static via_rc scan_all(via_registry *r, reg_dir *dirs)
+static via_rc scan_all(via_registry *r, reg_dir *dirs, int how)
 {
 	reg_file *list = NULL, **tail = &list;
 	via_rc rc = VIA_OK;
@@ -302,7 +320,7 @@ static via_rc scan_all(via_registry *r, reg_dir *dirs)
 	for (i = 0; rc == VIA_OK && i < r->n_dirs; i++) {
 		dirs[i] = r->dirs[i];
 		dirs[i].reason = NULL;
-		rc = scan_dir(r, &dirs[i], tail);
+		rc = scan_dir(r, &dirs[i], how, tail);
 		while (*tail != NULL)
 			tail = &(*tail)->next;
 	}
@@ -362,7 +380,7 @@ static int is_stale(via_registry *r)
 	return 0;
 }
 
-via_rc reg_scan(via_registry *r, int forced)
+via_rc reg_scan(via_registry *r, int how)
 {
 	reg_dir *dirs = NULL;
 	int waited = 0;
@@ -375,9 +393,9 @@ via_rc reg_scan(via_registry *r, int forced)
 	}
 	r->scanning = 1;
 	os_mutex_unlock(&r->lock);
-	if (forced || is_stale(r)) {
+	if (how != REG_SCAN_CHANGED || is_stale(r)) {
 		dirs = env_alloc(&r->env, (uint64_t)(r->n_dirs + 1) * sizeof *dirs);
-		rc = dirs == NULL ? core_nomem("the list of modules") : scan_all(r, dirs);
+		rc = dirs == NULL ? core_nomem("the list of modules") : scan_all(r, dirs, how);
 		env_free(&r->env, dirs);
 		if (rc == VIA_OK)
 			rc = 1;
@@ -393,7 +411,14 @@ via_rc reg_scan(via_registry *r, int forced)
 
 via_rc via_registry_scan(via_registry *r)
 {
-	via_rc rc = reg_scan(r, 1);
+	via_rc rc = reg_scan(r, REG_SCAN_ALWAYS);
+
+	return rc < 0 ? rc : VIA_OK;
+}
+
+via_rc via_registry_verify(via_registry *r)
+{
+	via_rc rc = reg_scan(r, REG_SCAN_VERIFY);
 
 	return rc < 0 ? rc : VIA_OK;
 }

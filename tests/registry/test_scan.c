@@ -329,6 +329,23 @@ RR_TEST(registry_scan, options_are_checked)
 	o.log_level = -1;
 	rr_refused(open_with(&o), VIA_INVAL, "log_level");
 	o.log_level = 0;
+	o.module_policy = 2;
+	rr_refused(open_with(&o), VIA_INVAL, "module_policy: expected 0 or 1, found 2");
+	o.module_policy = VIA_MODULES_LOCKED;
+	cr_expect_eq(open_with(&o), VIA_OK, "%s", via_error());
+	o.load_mode = VIA_LOAD_DIRECT;
+	rr_refused(
+		open_with(&o), VIA_INVAL,
+		"module_policy 1 (locked) expected load_mode 0 (a private copy, so that what was "
+		"checked is what is mapped), found 1");
+	o.struct_size = offsetof(via_registry_options, module_policy);
+	cr_expect_eq(open_with(&o), VIA_OK, "an older program says nothing of it: %s", via_error());
+	o.struct_size = sizeof o;
+	o.module_policy = VIA_MODULES_ANY;
+	o.load_mode = VIA_LOAD_COPY;
+	o.reserved = 7;
+	rr_refused(open_with(&o), VIA_INVAL, "reserved: expected 0, found 7");
+	o.reserved = 0;
 	o.struct_size = 8;
 	rr_refused(open_with(&o), VIA_INVAL, "struct_size");
 	o.struct_size = sizeof o;

@@ -11,6 +11,11 @@ int os_path_is_absolute(const char *path)
 	return path[0] == '/';
 }
 
+int os_name_compare(const char *a, const char *b)
+{
+	return strcmp(a, b);
+}
+
 const char *posix_kind(unsigned int mode)
 {
 	switch (mode & S_IFMT) {

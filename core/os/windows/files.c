@@ -14,6 +14,16 @@ int os_path_is_absolute(const char *path)
 	       path[2] != '\\';
 }
 
+/* As NTFS compares: by code unit, after its own table of upper case. */
+int os_name_compare(const char *a, const char *b)
+{
+	wchar_t wide_a[MAX_PATH], wide_b[MAX_PATH];
+
+	if (!win_wide(a, wide_a, MAX_PATH) || !win_wide(b, wide_b, MAX_PATH))
+		return strcmp(a, b);
+	return CompareStringOrdinal(wide_a, -1, wide_b, -1, TRUE) - CSTR_EQUAL;
+}
+
 /* -- directories ---------------------------------------------------------------------------------
  */
 

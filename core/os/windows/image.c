@@ -14,7 +14,6 @@
 #include <string.h>
 #include <wchar.h>
 
-#define IMAGE_MAX ((uint64_t)64 << 20)
 #define LABEL_MAX 100
 
 struct os_image {
@@ -162,9 +161,9 @@ via_rc os_image_open(const core_env *e, os_file *f, const char *path, const char
 	struct os_image *i;
 	via_rc rc;
 
-	if (f->id.size > IMAGE_MAX)
+	if (f->id.size > OS_IMAGE_MAX)
 		return core_fail(VIA_TOOBIG, "%s: %llu bytes, expected at most %llu", path,
-				 (unsigned long long)f->id.size, (unsigned long long)IMAGE_MAX);
+				 (unsigned long long)f->id.size, (unsigned long long)OS_IMAGE_MAX);
 	i = env_alloc(e, sizeof *i);
 	if (i == NULL)
 		return core_nomem("module image");

@@ -28,6 +28,13 @@ enum {
 	VIA_POLICY_FRUGAL = 2,   /* never spin */
 };
 
+enum {
+	VIA_MODULES_ANY = 0, /* whatever passes the trust gate */
+	/* moreover only files that a lock of their directory lists, with the digest it lists: see
+	 * viaduct-module(7). Builtin modules are part of the library and pass. */
+	VIA_MODULES_LOCKED = 1,
+};
+
 /* Replaces the core's memory and lets system calls fail. For tests and unusual embedders. */
 typedef struct via_hooks {
 	uint32_t struct_size, reserved;
@@ -50,19 +57,23 @@ typedef struct via_registry_options {
 	via_log_fn log;          /* called from any thread; NULL: nothing is logged */
 	void *log_arg;
 	const via_hooks *hooks; /* NULL: libc */
+	/* VIA_MODULES_*. LOCKED needs VIA_LOAD_COPY: what was checked is what is mapped */
+	uint32_t module_policy;
+	uint32_t reserved; /* 0 */
 } via_registry_options;
 
 /** Zeroed options with struct_size set. */
 #define VIA_REGISTRY_OPTIONS_INIT \
 	{ \
-		sizeof(via_registry_options), 0, 0, VIA_LOG_OFF, NULL, NULL, NULL, NULL \
+		sizeof(via_registry_options), 0, 0, VIA_LOG_OFF, NULL, NULL, NULL, NULL, 0, 0 \
 	}
 
 /**
  * Opens a registry: takes the builtin modules and scans the module path, executing nothing.
  *
  * @param options  NULL for defaults; copied
- * @retval VIA_OK, VIA_NOMEM, VIA_INVAL (relative directory in the path, unknown option value)
+ * @retval VIA_OK, VIA_NOMEM, VIA_INVAL (relative directory in the path, unknown option value,
+ *         VIA_MODULES_LOCKED with VIA_LOAD_DIRECT)
  *
  * A directory that is missing is not an error; a file that is refused is not an error: see
  * via_registry_files(). Blocks: on the file system.
@@ -78,6 +89,13 @@ VIA_API via_rc via_registry_close(via_registry *r);
 
 /** Looks at the module path again. New files appear, vanished ones disappear unless loaded. */
 VIA_API via_rc via_registry_scan(via_registry *r);
+
+/**
+ * Scans, and under VIA_MODULES_LOCKED also compares the digest of every file with its lock: what
+ * differs is VIA_FILE_REFUSED with both digests as the reason. Loading compares in any case; this
+ * is for who wants to know before, and reads every file whole. Executes nothing.
+ */
+VIA_API via_rc via_registry_verify(via_registry *r);
 
 enum {
 	VIA_FILE_FOUND = 1, /* identity read, nothing executed */
@@ -132,6 +150,7 @@ VIA_API int via_registry_files(via_registry *r, int (*fn)(void *arg, const via_f
  *
  * @retval VIA_NOTFOUND  no module provides it; the detail says where was looked and what was refused
  * @retval VIA_EABI, VIA_PERM, VIA_IO, VIA_NOMEM  its module cannot be loaded; the detail says why
+ *         (VIA_PERM: not trusted, or not what a lock lists)
  */
 VIA_API via_rc via_registry_acquire(via_registry *r, uint32_t kind, const char *name,
 				    uint32_t min_rev, via_ref *out);
