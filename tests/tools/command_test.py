@@ -1235,6 +1235,20 @@ class WindowsService(Case):
         self.assertIn("with blanks.conf:1:10: expected ']'", p.lines_until("expected"))
         self.assertRegex(p.sc("query"), r"SERVICE_EXIT_CODE *: 2 ")
 
+    def test_its_configuration_is_beside_the_programs(self):
+        """As in an installation: in etc beside the directory of the program, wherever that is."""
+        bin = os.path.join(self.dir, "with blanks", "bin")
+        etc = os.path.join(self.dir, "with blanks", "etc", "viaduct")
+        os.makedirs(bin)
+        os.makedirs(etc)
+        for name in ("viaductd.exe", "viaduct.dll"):
+            shutil.copy(os.path.join(os.path.dirname(VIADUCTD), name), bin)
+        with open(os.path.join(etc, "viaductd.conf"), "w") as f:
+            f.write("[nonsense\n")
+        program = os.path.join(bin, "viaductd")
+        self.bad(2, "--check", program=program, says=r"\with blanks\etc\viaduct\viaductd.conf:1:10: expected ']'")
+        self.assertIn(rb"with blanks\etc\viaduct\viaductd.conf", self.run_program(program, "--help")[1])
+
     def test_what_is_refused(self):
         self.bad(2, "--service", program=VIADUCTD, says="expected the service control manager as parent")
         self.bad(2, "--install-service", "-c", self.dir + "/none", program=VIADUCTD, says="(error 2)")

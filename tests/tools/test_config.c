@@ -1,4 +1,5 @@
 /* tests/tools/test_config.c - the daemon's configuration: every key, every complaint. */
+#include "tools/lib/sys_process.h"
 #include "tools/viaductd/config.h"
 
 #include <criterion/criterion.h>
@@ -149,4 +150,28 @@ Test(config, sticky_directories_may_be_open, .init = reset, .fini = reset)
 {
 	cr_expect(parse("[daemon]\nrun_dir_mode = 01777\n"), "%s", why);
 	cr_expect_eq(c.run_dir_mode, 01777u);
+}
+
+/* The build says "../etc/viaduct/viaductd.conf", as it does for an installation that may be moved. */
+Test(config, an_installation_that_may_be_moved)
+{
+	char program[SYS_PATH], path[CONF_PATH], reason[SYS_WHY];
+	const char *s;
+	size_t prefix = 0, at = 0;
+
+	cr_assert(sys_own_program(program, sizeof program, reason), "%s", reason);
+	for (s = program; *s != '\0'; s++) {
+		if (*s == '/' || *s == '\\') {
+			prefix = at; /* all but the last two names */
+			at = (size_t)(s - program);
+		}
+	}
+	cr_assert(conf_default_file(path, why), "%s", why);
+	cr_assert_gt(strlen(path), prefix);
+	cr_expect_eq(memcmp(path, program, prefix), 0, "%s is not above %s", path, program);
+#if defined(_WIN32)
+	cr_expect_str_eq(path + prefix, "\\etc\\viaduct\\viaductd.conf");
+#else
+	cr_expect_str_eq(path + prefix, "/etc/viaduct/viaductd.conf");
+#endif
 }

@@ -1,7 +1,7 @@
 /* tools/viaductd/config.c - reads the daemon's configuration. */
 #include "config.h"
 
-#include "../lib/sys.h"
+#include "../lib/sys_process.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,7 +13,9 @@
 #define FILE_MAX 1048576u
 #define MAX_SEEN 512u /* keys of one section */
 
-#ifndef VIA_SYSCONFDIR
+/* One of them comes from the build. An installation that may be moved has its configuration where the path
+ * leads from the program, "../etc/viaduct/viaductd.conf"; any other has it below one directory. */
+#if !defined(VIA_CONFIG_FROM_PROGRAM) && !defined(VIA_SYSCONFDIR)
 #define VIA_SYSCONFDIR "/etc"
 #endif
 
@@ -432,25 +434,64 @@ int conf_load(conf *c, const char *file, int must_exist, char *why)
 	return ok;
 }
 
-void conf_default_file(char path[CONF_PATH])
-{
-#if defined(_WIN32)
-	char dir[CONF_PATH];
+#if defined(VIA_CONFIG_FROM_PROGRAM)
 
-	/* everything of viaduct is in one place there */
-	if (via_default_run_dir(dir, CONF_PATH) != VIA_OK)
-		(void)snprintf(dir, CONF_PATH, "C:\\ProgramData\\viaduct");
-	(void)snprintf(path, CONF_PATH, "%.4000s\\viaductd.conf", dir);
+#if defined(_WIN32)
+#define SEPARATOR '\\'
 #else
-	(void)snprintf(path, CONF_PATH, "%s", VIA_SYSCONFDIR "/viaduct/viaductd.conf");
+#define SEPARATOR '/'
 #endif
+
+int conf_default_file(char path[CONF_PATH], char *why)
+{
+	const char *rest = VIA_CONFIG_FROM_PROGRAM;
+	char program[CONF_PATH], reason[SYS_WHY], *end;
+	int up = 1, i;
+
+	if (!sys_own_program(program, CONF_PATH, reason)) {
+		(void)snprintf(why, CONF_WHY, "place of the configuration: %s", reason);
+		return 0;
+	}
+	(void)snprintf(path, CONF_PATH, "%s", program);
+	for (; strncmp(rest, "../", 3) == 0; rest += 3)
+		up++;
+	for (i = 0; i < up; i++) {
+		end = strrchr(path, SEPARATOR);
+		if (end == NULL)
+			break;
+		*end = '\0';
+	}
+	if (i < up || strlen(path) + strlen(rest) + 2 > CONF_PATH) {
+		(void)snprintf(why, CONF_WHY,
+			       "place of the configuration: expected %d directories above the "
+			       "program and %u bytes at most, found %.300s",
+			       up, CONF_PATH - 1, program);
+		return 0;
+	}
+	end = path + strlen(path);
+	(void)snprintf(end, CONF_PATH - (size_t)(end - path), "%c%s", SEPARATOR, rest);
+	while ((end = strchr(end, '/')) != NULL)
+		*end++ = SEPARATOR;
+	return 1;
 }
+
+#else
+
+int conf_default_file(char path[CONF_PATH], char *why)
+{
+	(void)why;
+	(void)snprintf(path, CONF_PATH, "%s", VIA_SYSCONFDIR "/viaduct/viaductd.conf");
+	return 1;
+}
+
+#endif
 
 int conf_read(conf *c, const conf_source *from, char *why)
 {
 	char path[CONF_PATH];
 
-	conf_default_file(path);
+	if (from->file == NULL && !conf_default_file(path, why))
+		return 0;
 	if (!conf_load(c, from->file != NULL ? from->file : path, from->file != NULL, why))
 		return 0;
 	if (from->run_dir == NULL)

@@ -54,8 +54,8 @@ typedef struct conf_source {
 	const char *run_dir; /* NULL, or in place of what the configuration says */
 } conf_source;
 
-/* The usual place. */
-void conf_default_file(char path[CONF_PATH]);
+/* The usual place. Returns 1, or 0 with why. */
+int conf_default_file(char path[CONF_PATH], char *why);
 /* Reads everything into a conf that conf_init() has seen. Returns 1, or 0 with why. */
 int conf_read(conf *c, const conf_source *from, char *why);
 /* Adds FILE and FILE.d. must_exist: FILE has to be there. Returns 1, or 0 with why. */

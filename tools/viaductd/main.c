@@ -55,10 +55,11 @@ typedef struct command {
 
 static int help(void)
 {
-	char config[CONF_PATH];
+	char config[CONF_PATH], why[CONF_WHY];
 	buf out = {0};
 
-	conf_default_file(config);
+	if (!conf_default_file(config, why))
+		return cli_fail(CLI_FAILED, "%s", why);
 	buf_text(
 		&out,
 		"usage: viaductd [-c FILE] [--check] [--run-dir DIR] [--log FILE]\n\n"

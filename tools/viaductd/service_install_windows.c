@@ -1,9 +1,9 @@
 /* tools/viaductd/service_install_windows.c - installs and removes the service.
  *
  * The service runs as LocalService, which may do little more than any user. Its command line has every
- * path in quotation marks: without them a path with blanks names other programs first. What it reads and
- * writes by default is below %ProgramData%\viaduct, where by Windows' defaults every user could put
- * a configuration; installing takes that right away. */
+ * path in quotation marks: without them a path with blanks names other programs first. What it writes
+ * by default is below %ProgramData%\viaduct, where by Windows' defaults every user could put files;
+ * installing takes that right away. */
 #include "service_windows.h"
 
 #include "../lib/cli.h"
