@@ -1,7 +1,8 @@
 cmake_minimum_required(VERSION 3.25)
-# cmake -DNM= -DOBJDUMP= [-DDUMPBIN=] -DFILE=module -DOBJECTS=a.o|b.o -P CheckModule.cmake
+# cmake -DNM= -DOBJDUMP= [-DDUMPBIN=] [-DLIBRARIES=ON] -DFILE=module -DOBJECTS=a.o|b.o -P CheckModule.cmake
 # With DUMPBIN, of Microsoft's tools, the other two are not needed.
-# A module exports exactly one symbol, needs nothing but libc, and uses nothing that changes the process.
+# A module exports exactly one symbol, needs nothing but libc (with LIBRARIES it may), and uses nothing that
+# changes the process.
 set(entry viaduct_module_v1)
 set(forbidden abort exit _exit _Exit quick_exit at_quick_exit atexit __cxa_atexit __cxa_thread_atexit
 	__cxa_thread_atexit_impl malloc calloc realloc reallocarray free strdup strndup posix_memalign
@@ -97,7 +98,7 @@ if(NOT "${exports}" STREQUAL "${entry}")
 	message(FATAL_ERROR "${FILE} exports [${exports}], expected exactly ${entry}")
 endif()
 foreach(library IN LISTS needs)
-	if(NOT library MATCHES "${allowed_libraries}")
+	if(library MATCHES "^(lib)?viaduct[.]" OR NOT (LIBRARIES OR library MATCHES "${allowed_libraries}"))
 		message(FATAL_ERROR "${FILE} needs ${library}, expected libc only")
 	endif()
 endforeach()

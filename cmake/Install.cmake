@@ -18,7 +18,10 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/viaduct-config.cmake.i
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/viaduct-config-version.cmake
 	COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/viaduct-config.cmake
-	${PROJECT_BINARY_DIR}/viaduct-config-version.cmake DESTINATION ${_package} COMPONENT devel)
+	${PROJECT_BINARY_DIR}/viaduct-config-version.cmake
+	${PROJECT_SOURCE_DIR}/cmake/ViaductModule.cmake ${PROJECT_SOURCE_DIR}/cmake/ModuleFile.cmake
+	${PROJECT_SOURCE_DIR}/cmake/CheckModule.cmake ${PROJECT_SOURCE_DIR}/cmake/module.map
+	DESTINATION ${_package} COMPONENT devel)
 
 # Relative to the file's own place, whatever the depth of the library directory.
 file(RELATIVE_PATH VIADUCT_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)

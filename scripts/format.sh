@@ -9,5 +9,5 @@ case "${1:-}" in
 *) echo "usage: format.sh -i|--dry-run" >&2; exit 2 ;;
 esac
 # shellcheck disable=SC2086 # two words
-find core transports codecs services tools tests fuzz bench include/viaduct/*/ \
+find core transports codecs services tools tests fuzz bench docs include/viaduct/*/ \
 	-name '*.[ch]' -type f 2>/dev/null | sort | xargs clang-format $options
