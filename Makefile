@@ -5,7 +5,7 @@ SECONDS_PER_TARGET ?= 30
 BENCH_OPTIONS ?=
 FORMATS ?= deb rpm archive windows
 
-.PHONY: help run test build bench bench-windows fuzz coverage sanitize windows package package-test lint format clean
+.PHONY: help run test build bench bench-windows fuzz coverage sanitize windows doc package package-test lint format clean
 
 help:
 	@echo 'make run       build, then show a daemon serving this machine'\''s control groups'
@@ -20,7 +20,8 @@ help:
 	@echo 'make bench-windows  the Windows build under wine, ratios of its transports; writes bench/WINE.md'
 	@echo 'make package   RPM, DEB, MSI and archives in build/packages (FORMATS="$(FORMATS)")'
 	@echo 'make package-test  install, run, upgrade and remove them'
-	@echo 'make lint      formatting, clang-tidy, cppcheck, module and header rules'
+	@echo 'make doc       the API reference; starts at build/release/doc/html/index.html'
+	@echo 'make lint      formatting, clang-tidy, cppcheck, module and header rules, API reference'
 	@echo 'make format    clang-format everything it is responsible for'
 	@echo 'make clean     remove build/'
 
@@ -71,8 +72,13 @@ package-test:
 	@scripts/setup.sh build test package package-test $(filter windows,$(FORMATS))
 	@packaging/test/run.sh $(FORMATS)
 
+doc:
+	@scripts/setup.sh build doc
+	cmake --preset $(PRESET)
+	cmake --build --preset $(PRESET) --target doc
+
 lint:
-	@scripts/setup.sh build test lint windows bench
+	@scripts/setup.sh build test lint doc windows bench
 	@scripts/lint.sh
 
 format:

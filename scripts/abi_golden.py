@@ -84,11 +84,11 @@ def rows_of(header):
 
 
 def frozen():
-    """Structs that a header calls frozen: not even their size may change."""
+    """Structs that their comment calls Frozen: not even their size may change."""
     names = set()
     for header in HEADERS:
         with open(os.path.join(ROOT, "include", "viaduct", header), encoding="utf-8") as f:
-            names.update(re.findall(r"struct\s+(\w+)\s*\{\s*/\*\s*frozen", f.read()))
+            names.update(re.findall(r"\bFrozen\b[^/]*\*/\s*(?:typedef\s+)?struct\s+(\w+)\s*\{", f.read()))
     return names
 
 

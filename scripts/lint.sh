@@ -29,6 +29,13 @@ microsoft() {
 	scripts/lint/msvc.py build/mingw
 }
 
+reference() {
+	cmake --preset release >build/doc.log 2>&1 || { cat build/doc.log; return 1; }
+	cmake --build --preset release --target doc >build/doc.log 2>&1 && return 0
+	cat build/doc.log
+	return 1
+}
+
 mkdir -p build
 check format scripts/format.sh --dry-run
 check rules python3 scripts/lint/rules.py all
@@ -37,6 +44,7 @@ check headers-clang scripts/lint/headers.sh clang clang++
 check headers-mingw scripts/lint/headers.sh x86_64-w64-mingw32-gcc-win32 x86_64-w64-mingw32-g++-win32
 check microsoft microsoft
 check manual mandoc -T lint -W warning docs/man/*.[1-8]
+check reference reference
 check clang-tidy tidy
 check cppcheck cpp_check
 if [ -n "$failed" ]; then

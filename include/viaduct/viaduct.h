@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/viaduct.h - the whole application API in one include. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/viaduct.h
+ * The whole application API in one include. */
 #ifndef VIADUCT_VIADUCT_H
 #define VIADUCT_VIADUCT_H
 #include "app/base.h"

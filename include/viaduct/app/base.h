@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/app/base.h - version, errors and time of the application API.
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/app/base.h
+ * Version, errors and time of the application API.
  *
  * Every function that can fail returns a via_rc and leaves a sentence with the detail for the calling
  * thread; via_error() reads it. Out parameters are written on success only. */
@@ -7,6 +8,7 @@
 #define VIADUCT_APP_BASE_H
 #include "../abi.h"
 
+/** Before a function of the library. VIA_STATIC: the program links viaduct's objects themselves. */
 #if defined(VIA_STATIC)
 #define VIA_API
 #elif defined(_WIN32) && defined(VIA_BUILDING_CORE)

@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/app/registry.h - finds modules, loads them on first need, and says why not.
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/app/registry.h
+ * Finds modules, loads them on first need, and says why not.
  *
  * A registry is the root of everything: clients, servers and sessions are opened in one. A process
  * may hold several; they share nothing. All functions are thread-safe unless they say otherwise. */
@@ -14,52 +15,58 @@
 extern "C" {
 #endif
 
-typedef struct via_registry via_registry;
+typedef struct via_registry via_registry; /**< the root of everything; opaque */
 
+/** How module files are mapped. */
 enum {
-	/* map a private copy: the file on disk may then be replaced or truncated */
+	/** map a private copy: the file on disk may then be replaced or truncated */
 	VIA_LOAD_COPY = 0,
-	VIA_LOAD_DIRECT = 1, /* map the file itself: for debuggers and sanitizers */
+	VIA_LOAD_DIRECT = 1, /**< map the file itself: for debuggers and sanitizers */
 };
 
+/** How waiting begins. */
 enum {
-	VIA_POLICY_BALANCED = 0, /* spin for about what a sleep costs, while it pays */
-	VIA_POLICY_LATENCY = 1,  /* spin longer */
-	VIA_POLICY_FRUGAL = 2,   /* never spin */
+	VIA_POLICY_BALANCED = 0, /**< spin for about what a sleep costs, while it pays */
+	VIA_POLICY_LATENCY = 1,  /**< spin longer */
+	VIA_POLICY_FRUGAL = 2,   /**< never spin */
 };
 
+/** Which module files may be loaded. */
 enum {
-	VIA_MODULES_ANY = 0, /* whatever passes the trust gate */
-	/* moreover only files that a lock of their directory lists, with the digest it lists: see
+	VIA_MODULES_ANY = 0, /**< whatever passes the trust gate */
+	/** moreover only files that a lock of their directory lists, with the digest it lists: see
 	 * viaduct-module(7). Builtin modules are part of the library and pass. */
 	VIA_MODULES_LOCKED = 1,
 };
 
-/* Replaces the core's memory and lets system calls fail. For tests and unusual embedders. */
+/** Replaces the core's memory and lets system calls fail. For tests and unusual embedders. */
 typedef struct via_hooks {
-	uint32_t struct_size, reserved;
-	void *arg;
-	void *(*alloc)(void *arg, uint64_t size, uint64_t align); /* zeroed; NULL: no memory */
-	void (*free)(void *arg, void *p);                         /* NULL is fine */
-	/* 0, or the system error `call` fails with; may be NULL */
+	uint32_t struct_size;                                     /**< sizeof, where it was built */
+	uint32_t reserved;                                        /**< 0 */
+	void *arg;                                                /**< first argument of all */
+	void *(*alloc)(void *arg, uint64_t size, uint64_t align); /**< zeroed; NULL: no memory */
+	void (*free)(void *arg, void *p);                         /**< NULL is fine */
+	/** 0, or the system error `call` fails with; may be NULL */
 	int32_t (*deny)(void *arg, const char *call);
 } via_hooks;
 
+/** Takes a line of the log: VIA_LOG_*, who says it, and what. Both strings are borrowed for the call. */
 typedef void (*via_log_fn)(void *arg, int32_t level, const char *origin, const char *text);
 
+/** What a registry is opened with. */
 typedef struct via_registry_options {
-	uint32_t struct_size;
-	uint32_t load_mode;      /* VIA_LOAD_* */
-	uint32_t policy;         /* VIA_POLICY_* */
-	int32_t log_level;       /* VIA_LOG_*; less is not even formatted */
-	const char *module_path; /* absolute directories, ':' between (';' on Windows). NULL:
+	uint32_t struct_size;    /**< sizeof, where it was built */
+	uint32_t load_mode;      /**< VIA_LOAD_* */
+	uint32_t policy;         /**< VIA_POLICY_* */
+	int32_t log_level;       /**< VIA_LOG_*; less is not even formatted */
+	const char *module_path; /**< absolute directories, ':' between (';' on Windows). NULL:
 	                                VIADUCT_MODULE_PATH unless privileged, else the built-in one */
-	via_log_fn log;          /* called from any thread; NULL: nothing is logged */
-	void *log_arg;
-	const via_hooks *hooks; /* NULL: libc */
-	/* VIA_MODULES_*. LOCKED needs VIA_LOAD_COPY: what was checked is what is mapped */
+	via_log_fn log;          /**< called from any thread; NULL: nothing is logged */
+	void *log_arg;           /**< first argument of log */
+	const via_hooks *hooks;  /**< NULL: libc */
+	/** VIA_MODULES_*. LOCKED needs VIA_LOAD_COPY: what was checked is what is mapped */
 	uint32_t module_policy;
-	uint32_t reserved; /* 0 */
+	uint32_t reserved; /**< 0 */
 } via_registry_options;
 
 /** Zeroed options with struct_size set. */
@@ -72,6 +79,7 @@ typedef struct via_registry_options {
  * Opens a registry: takes the builtin modules and scans the module path, executing nothing.
  *
  * @param options  NULL for defaults; copied
+ * @param out      the registry, for via_registry_close()
  * @retval VIA_OK, VIA_NOMEM, VIA_INVAL (relative directory in the path, unknown option value,
  *         VIA_MODULES_LOCKED with VIA_LOAD_DIRECT)
  *
@@ -97,41 +105,45 @@ VIA_API via_rc via_registry_scan(via_registry *r);
  */
 VIA_API via_rc via_registry_verify(via_registry *r);
 
+/** What became of a module file. */
 enum {
-	VIA_FILE_FOUND = 1, /* identity read, nothing executed */
-	VIA_FILE_LOADED = 2,
-	VIA_FILE_RETIRED = 3,  /* finished; its code stays mapped */
-	VIA_FILE_REFUSED = 4,  /* see reason */
-	VIA_FILE_SHADOWED = 5, /* another file of the same id came first; see reason */
+	VIA_FILE_FOUND = 1,    /**< identity read, nothing executed */
+	VIA_FILE_LOADED = 2,   /**< runs */
+	VIA_FILE_RETIRED = 3,  /**< finished; its code stays mapped */
+	VIA_FILE_REFUSED = 4,  /**< see reason */
+	VIA_FILE_SHADOWED = 5, /**< another file of the same id came first; see reason */
 };
 
-/* One component that a file says it provides. */
+/** One component that a file says it provides. */
 typedef struct via_provided {
-	uint32_t struct_size;
-	uint32_t kind; /* VIA_KIND_* */
-	uint32_t rev;
-	int32_t score;
-	uint32_t roles;                     /* transport: VIA_ROLE_* */
-	uint32_t profiles;                  /* transport: profile bits */
-	uint32_t method;                    /* codec: method code; 0 otherwise */
-	uint32_t max_request, max_response; /* service: payload sizes it asks for, 0 = default */
-	uint32_t by_request; /* transport: bits that a client offers by request only */
-	const char *id;      /* component id */
-	const char *name;    /* codec, service: name; transport: schemes */
-	const char *codecs;  /* service: names of its codecs, ',' between; "" if not said */
+	uint32_t struct_size;  /**< sizeof, where it was built */
+	uint32_t kind;         /**< VIA_KIND_* */
+	uint32_t rev;          /**< of its behaviour, from 1 */
+	int32_t score;         /**< preference; 0: only by name */
+	uint32_t roles;        /**< transport: VIA_ROLE_* */
+	uint32_t profiles;     /**< transport: profile bits */
+	uint32_t method;       /**< codec: method code; 0 otherwise */
+	uint32_t max_request;  /**< service: payload it asks for, bytes; 0: default */
+	uint32_t max_response; /**< service: the same of answers */
+	uint32_t by_request;   /**< transport: bits that a client offers by request only */
+	const char *id;        /**< component id */
+	const char *name;      /**< codec, service: name; transport: schemes */
+	const char *codecs;    /**< service: names of its codecs, ',' between; "" if not said */
 } via_provided;
 
+/** One module file, or builtin module. */
 typedef struct via_file_info {
-	uint32_t struct_size;
-	uint32_t state;           /* VIA_FILE_* */
-	const char *path;         /* "(builtin)" for a builtin */
-	const char *id, *version; /* "" if unknown */
-	const char *reason;       /* why refused, shadowed or last failed to load; "" if not */
-	const via_provided *provided;
-	uint32_t n_provided;
-	uint32_t generation; /* how often it was loaded */
-	uint32_t n_pins;     /* objects that hold it */
-	uint32_t reserved;
+	uint32_t struct_size; /**< sizeof, where it was built */
+	uint32_t state;       /**< VIA_FILE_* */
+	const char *path;     /**< "(builtin)" for a builtin */
+	const char *id;       /**< "" if unknown */
+	const char *version;  /**< "" if unknown */
+	const char *reason;   /**< why refused, shadowed or last failed to load; "" if not */
+	const via_provided *provided; /**< what it says it provides */
+	uint32_t n_provided;          /**< how many */
+	uint32_t generation;          /**< how often it was loaded */
+	uint32_t n_pins;              /**< objects that hold it */
+	uint32_t reserved;            /**< 0 */
 } via_file_info;
 
 /**
@@ -144,6 +156,8 @@ VIA_API int via_registry_files(via_registry *r, int (*fn)(void *arg, const via_f
 /**
  * Takes a component by kind and name, loading its module if need be.
  *
+ * @param r        the registry
+ * @param kind     VIA_KIND_*
  * @param name     component id, or codec name, service name, or one of a transport's schemes
  * @param min_rev  lowest revision accepted, 0 for any
  * @param out      borrowed access; give back with via_registry_release()

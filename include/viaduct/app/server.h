@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/app/server.h - level 2: a managed server with a fixed number of workers.
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/app/server.h
+ * Level 2: a managed server with a fixed number of workers.
  *
  * Handshakes run in the workers' event loops, many at once. Sessions are spread over the workers; no
  * thread per session. Services that may block run on a pool of their own. docs/wire.md section 15. */
@@ -10,17 +11,18 @@
 extern "C" {
 #endif
 
-typedef struct via_server via_server;
+typedef struct via_server via_server; /**< a server of any number of endpoints; opaque */
 
+/** What a server is opened with. */
 typedef struct via_server_options {
-	uint32_t struct_size;
-	uint32_t n_workers; /* 0: one for each usable CPU, at most 4 */
-	uint32_t n_pool;    /* threads for blocking services; 0: 2. Started when first needed */
-	uint32_t
-		max_sessions; /* over all endpoints; 0: 1024. One more is refused in the handshake */
-	uint32_t
-		send_timeout_ms; /* a peer that does not take its answer for so long is closed; 0: 30000 */
-	uint32_t reserved;
+	uint32_t struct_size; /**< sizeof, where it was built */
+	uint32_t n_workers;   /**< 0: one for each usable CPU, at most 4 */
+	uint32_t n_pool;      /**< threads for blocking services; 0: 2. Started when first needed */
+	/** over all endpoints; 0: 1024. One more is refused in the handshake */
+	uint32_t max_sessions;
+	/** a peer that does not take its answer for so long is closed; 0: 30000 */
+	uint32_t send_timeout_ms;
+	uint32_t reserved; /**< 0 */
 } via_server_options;
 
 /** Makes a server; listens to nothing yet. options may be NULL. */
@@ -57,10 +59,18 @@ VIA_API via_rc via_server_start(via_server *s);
  */
 VIA_API via_rc via_server_drain(via_server *s, via_time deadline);
 
+/** What a server has done since it was started. */
 typedef struct via_server_stats {
-	uint32_t struct_size, n_sessions; /* open now */
-	uint64_t accepted, refused, handshakes_failed, calls, calls_failed;
+	uint32_t struct_size;       /**< sizeof, where it was built */
+	uint32_t n_sessions;        /**< open now */
+	uint64_t accepted;          /**< sessions that came up */
+	uint64_t refused;           /**< handshakes that it answered with a refusal */
+	uint64_t handshakes_failed; /**< handshakes that came to no end */
+	uint64_t calls;             /**< calls answered with status OK */
+	uint64_t calls_failed;      /**< calls answered with another */
 } via_server_stats;
+
+/** Reads the counters: out->struct_size bytes of them. Threads: any. */
 VIA_API void via_server_get_stats(via_server *s, via_server_stats *out);
 
 /** Completes a call that a program's own service left with VIA_PENDING; as via_host.reply. Threads: any. */

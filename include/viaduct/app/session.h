@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/app/session.h - level 1: acceptors and sessions, usable from the caller's own event loop.
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/app/session.h
+ * Level 1: acceptors and sessions, usable from the caller's own event loop.
  *
  * A session carries messages (docs/wire.md sections 2-4) between one client and one server. Its verbs
  * try once and never block; via_session_wait() is the one that does. Send and receive are two lanes:
@@ -13,15 +14,19 @@
 extern "C" {
 #endif
 
-typedef struct via_session via_session;
-typedef struct via_acceptor via_acceptor;
+typedef struct via_session via_session;   /**< one connection, on either side; opaque */
+typedef struct via_acceptor via_acceptor; /**< a listening endpoint; opaque */
 
+/** One message: docs/wire.md section 2. */
 typedef struct via_message {
-	uint16_t kind, flags, code, status; /* docs/wire.md section 2 */
-	uint32_t item_count;
-	uint32_t payload_len;
-	uint64_t id;
-	const void *payload; /* recv: borrowed until via_session_release() */
+	uint16_t kind;        /**< VIA_WIRE_REQUEST, VIA_WIRE_RESPONSE */
+	uint16_t flags;       /**< VIA_WIRE_FLAG_BATCH or 0 */
+	uint16_t code;        /**< method code */
+	uint16_t status;      /**< responses: VIA_STATUS_* */
+	uint32_t item_count;  /**< items of the payload, 1 without a batch */
+	uint32_t payload_len; /**< bytes */
+	uint64_t id;          /**< the client's choice; the response carries the same */
+	const void *payload;  /**< recv: borrowed until via_session_release() */
 } via_message;
 
 /* -- opening ---------------------------------------------------------------------------------- */
@@ -30,7 +35,10 @@ typedef struct via_message {
  * Starts a client session: dials, and sends HELLO as soon as it can. Drive it with
  * via_session_step() until that returns something else than VIA_AGAIN.
  *
+ * @param r       stays open for as long as the session
+ * @param ep      copied
  * @param config  NULL for defaults; copied
+ * @param out     the session, for via_session_close()
  * @retval VIA_OK        started
  * @retval VIA_UNREACH   nobody listens there
  * @retval VIA_AGAIN     the server's queue is full: start again in a moment
@@ -78,6 +86,9 @@ VIA_API via_rc via_acceptor_step(via_acceptor *a, via_session **out);
 /**
  * What to sleep on until via_acceptor_step() is worth calling: fills at most cap objects.
  *
+ * @param a         the acceptor
+ * @param objs      out: borrowed until the next call on the acceptor
+ * @param cap       room in objs
  * @param deadline  out: the earliest handshake deadline, VIA_FOREVER for none
  * @return number of objects there are; VIA_BUSY: do not sleep
  */
@@ -114,7 +125,9 @@ VIA_API via_rc via_session_send(via_session *s, const via_message *m);
  * Sends several messages, which costs less than one at a time if they are short: at most 64 payload bytes, and not
  * chunked. Longer ones are sent alone.
  *
+ * @param s  a session that is up
  * @param m  n messages, each as for via_session_send()
+ * @param n  how many, at least 1
  * @return how many of the first of them were accepted, at least 1; else what via_session_send() answered for the first.
  *         After VIA_PENDING that one is accepted.
  * Blocks: no. Allocates: no. Threads: as via_session_send().
@@ -126,7 +139,9 @@ VIA_API via_rc via_session_send_many(via_session *s, const via_message *m, uint3
  * reads it from there. Write only, and nothing that the peer may not see. Ends with via_session_commit() or
  * via_session_cancel(), before the next message is sent.
  *
- * @param cap  bytes wanted; the room is at least that long and aligned to 8
+ * @param s        a session that is up
+ * @param cap      bytes wanted; the room is at least that long and aligned to 8
+ * @param payload  out: the room
  * @retval VIA_OK      *payload points to it
  * @retval VIA_NOTSUP  this link has no memory to lend, or messages that long are chunked: use
  *                     via_session_send()
@@ -153,6 +168,7 @@ VIA_API void via_session_cancel(via_session *s);
  * Blocks: no. Allocates: no. Threads: as via_session_send().
  */
 VIA_API void via_session_cork(via_session *s);
+/** Ends via_session_cork(): wakes the peer if it may sleep. */
 VIA_API void via_session_uncork(via_session *s);
 
 /** Goes on with a pending message. VIA_OK: nothing is pending. VIA_AGAIN: still full. */
@@ -169,12 +185,14 @@ VIA_API via_rc via_session_flush(via_session *s);
  *                    after which the session must be closed
  */
 VIA_API via_rc via_session_recv(via_session *s, via_message *m);
+/** Gives a received message's payload back. Nothing to do for one without. */
 VIA_API void via_session_release(via_session *s, const via_message *m);
 
 /**
  * What to sleep on until a verb is worth trying, for the caller's own event loop: one or two objects, the
  * second being the baseline under an upgraded session, which tells of the peer's death.
  *
+ * @param s       the session
  * @param events  VIA_EV_RX, VIA_EV_TX or both
  * @param objs    room for two
  * @return number of objects; VIA_BUSY: ready already, do not sleep; otherwise how the session ended
@@ -202,35 +220,47 @@ VIA_API void via_session_abort(via_session *s, via_rc why);
 
 /* -- facts ------------------------------------------------------------------------------------- */
 
+/** What became of a profile in the handshake. */
 enum {
-	VIA_VERDICT_SELECTED = 1,   /* carries the data */
-	VIA_VERDICT_OFFERED = 2,    /* offered, the peer chose another */
-	VIA_VERDICT_NOT_COMMON = 3, /* offered, the peer does not have it */
-	VIA_VERDICT_FAILED = 4,     /* selected, but could not be provisioned or attached */
-	VIA_VERDICT_UNUSABLE = 5,   /* not offered: see reason */
-	VIA_VERDICT_MASKED = 6,     /* not offered: configured out */
+	VIA_VERDICT_SELECTED = 1,   /**< carries the data */
+	VIA_VERDICT_OFFERED = 2,    /**< offered, the peer chose another */
+	VIA_VERDICT_NOT_COMMON = 3, /**< offered, the peer does not have it */
+	VIA_VERDICT_FAILED = 4,     /**< selected, but could not be provisioned or attached */
+	VIA_VERDICT_UNUSABLE = 5,   /**< not offered: see reason */
+	VIA_VERDICT_MASKED = 6,     /**< not offered: configured out */
 };
+
+/** One profile, and what became of it. */
 typedef struct via_candidate {
-	uint32_t profile; /* the bit */
-	uint32_t verdict; /* VIA_VERDICT_* */
-	char id[64];      /* component id, "" if none provides it */
-	char reason[192];
+	uint32_t profile; /**< the bit */
+	uint32_t verdict; /**< VIA_VERDICT_* */
+	char id[64];      /**< component id, "" if none provides it */
+	char reason[192]; /**< for people; "" if there is nothing to say */
 } via_candidate;
 
+/** Facts about a session. */
 typedef struct via_session_info {
-	uint32_t struct_size;
-	uint32_t is_server, is_up;
-	uint32_t status; /* of the handshake: VIA_STATUS_* */
-	uint64_t session_id;
-	uint32_t offered, peer_offered, selected; /* profile masks; peer_offered 0 if unknown */
-	uint32_t max_request_payload, max_request_batch, max_response_payload, max_response_batch;
-	uint32_t packet_size;
-	uint32_t n_candidates;
-	const via_candidate *candidates; /* lives as long as the session */
-	via_peer peer;
+	uint32_t struct_size;            /**< sizeof, where it was built */
+	uint32_t is_server;              /**< 1: the server's side */
+	uint32_t is_up;                  /**< 1: the handshake succeeded */
+	uint32_t status;                 /**< of the handshake: VIA_STATUS_* */
+	uint64_t session_id;             /**< the server's number of it */
+	uint32_t offered;                /**< profiles, a mask */
+	uint32_t peer_offered;           /**< the peer's; 0 if unknown */
+	uint32_t selected;               /**< the one that carries the data */
+	uint32_t max_request_payload;    /**< agreed, bytes */
+	uint32_t max_request_batch;      /**< agreed, items */
+	uint32_t max_response_payload;   /**< agreed, bytes */
+	uint32_t max_response_batch;     /**< agreed, items */
+	uint32_t packet_size;            /**< agreed, bytes */
+	uint32_t n_candidates;           /**< of candidates */
+	const via_candidate *candidates; /**< lives as long as the session */
+	via_peer peer;                   /**< who is at the other end */
 } via_session_info;
 
+/** Reads the facts: out->struct_size bytes of them. */
 VIA_API void via_session_get_info(via_session *s, via_session_info *out);
+/** What a VIA_VERDICT_* means in a few words. Threads: any. */
 VIA_API const char *via_verdict_text(uint32_t verdict);
 
 /** Closes and frees. No message may be out. NULL is fine. */

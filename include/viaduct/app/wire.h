@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/app/wire.h - the bytes of docs/wire.md: pure, total decoders and encoders.
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/app/wire.h
+ * The bytes of docs/wire.md: pure, total decoders and encoders.
  *
  * No function here allocates, blocks or keeps state; all are callable from any thread. Fields are in
  * host byte order. `why` may be NULL and is written on failure only. */
@@ -11,26 +12,42 @@ extern "C" {
 #endif
 
 /* Section 2: the outer header. */
-#define VIA_WIRE_MAGIC 0x4E495043u
-#define VIA_WIRE_VERSION 1u
-#define VIA_WIRE_HEADER 32u
-enum { VIA_WIRE_REQUEST = 1, VIA_WIRE_RESPONSE = 2, VIA_WIRE_CONTROL = 3 };
-enum { VIA_WIRE_HELLO = 1, VIA_WIRE_HELLO_ACK = 2 };
-enum { VIA_WIRE_FLAG_BATCH = 1 };
+#define VIA_WIRE_MAGIC 0x4E495043u /**< first word of a header */
+#define VIA_WIRE_VERSION 1u        /**< of the header */
+#define VIA_WIRE_HEADER 32u        /**< bytes of a header */
+/** Kinds of message. */
 enum {
-	VIA_STATUS_OK = 0,
-	VIA_STATUS_BAD_ENVELOPE = 1,
-	VIA_STATUS_AUTH_FAILED = 2,
-	VIA_STATUS_INCOMPATIBLE = 3,
-	VIA_STATUS_UNSUPPORTED = 4,
-	VIA_STATUS_LIMIT_EXCEEDED = 5,
-	VIA_STATUS_INTERNAL_ERROR = 6
+	VIA_WIRE_REQUEST = 1,  /**< from the client */
+	VIA_WIRE_RESPONSE = 2, /**< from the server */
+	VIA_WIRE_CONTROL = 3   /**< the handshake */
+};
+/** Codes of CONTROL messages. */
+enum {
+	VIA_WIRE_HELLO = 1,    /**< the client's offer */
+	VIA_WIRE_HELLO_ACK = 2 /**< the server's answer */
+};
+/** Flags of a message. */
+enum { VIA_WIRE_FLAG_BATCH = 1 /**< the payload is a batch: section 3 */ };
+/** Status of a response. */
+enum {
+	VIA_STATUS_OK = 0,             /**< answered */
+	VIA_STATUS_BAD_ENVELOPE = 1,   /**< the request breaks the protocol */
+	VIA_STATUS_AUTH_FAILED = 2,    /**< another token */
+	VIA_STATUS_INCOMPATIBLE = 3,   /**< no common profile, version or layout */
+	VIA_STATUS_UNSUPPORTED = 4,    /**< unknown method */
+	VIA_STATUS_LIMIT_EXCEEDED = 5, /**< over an agreed limit */
+	VIA_STATUS_INTERNAL_ERROR = 6  /**< the service failed */
 };
 
+/** The outer header. */
 typedef struct via_wire_header {
-	uint16_t kind, flags, code, status;
-	uint32_t payload_len, item_count;
-	uint64_t message_id;
+	uint16_t kind;        /**< VIA_WIRE_REQUEST, _RESPONSE or _CONTROL */
+	uint16_t flags;       /**< VIA_WIRE_FLAG_BATCH or 0 */
+	uint16_t code;        /**< method code, or VIA_WIRE_HELLO, VIA_WIRE_HELLO_ACK */
+	uint16_t status;      /**< VIA_STATUS_* */
+	uint32_t payload_len; /**< bytes behind the header */
+	uint32_t item_count;  /**< items of the payload */
+	uint64_t message_id;  /**< the same in a request and its response */
 } via_wire_header;
 
 /** Reads an outer header. VIA_OK, or VIA_PROTO with *why. Bytes after 32 are ignored. */
@@ -41,16 +58,21 @@ VIA_API void via_wire_header_encode(const via_wire_header *h, void *dst);
 /** "LIMIT_EXCEEDED" and so on; "?" if unknown. */
 VIA_API const char *via_wire_status_name(uint16_t status);
 
-/* Section 4: chunk continuation header. */
-#define VIA_WIRE_CHUNK_MAGIC 0x4E43484Bu
+/* Section 4: chunks. */
+#define VIA_WIRE_CHUNK_MAGIC 0x4E43484Bu /**< first word of a continuation header */
+/** The header of every packet of a message but the first. */
 typedef struct via_wire_chunk {
-	uint64_t message_id;
-	uint32_t total_message_len; /* outer header + payload */
-	uint32_t chunk_index, chunk_count, chunk_payload_len;
+	uint64_t message_id;        /**< of the message it belongs to */
+	uint32_t total_message_len; /**< outer header + payload */
+	uint32_t chunk_index;       /**< from 1: the first packet is 0 */
+	uint32_t chunk_count;       /**< packets of the message */
+	uint32_t chunk_payload_len; /**< bytes behind this header */
 } via_wire_chunk;
 
+/** Reads a continuation header. VIA_OK, or VIA_PROTO with *why. */
 VIA_API via_rc via_wire_chunk_decode(const void *src, uint64_t len, via_wire_chunk *out,
 				     via_flaw *why);
+/** Writes 32 bytes. */
 VIA_API void via_wire_chunk_encode(const via_wire_chunk *c, void *dst);
 /** Packets that a payload needs at a packet size > 32: 1 + ceil((payload - first) / (packet - 32)). */
 VIA_API uint32_t via_wire_chunk_count(uint32_t payload_len, uint32_t packet_size);
@@ -70,15 +92,20 @@ VIA_API via_rc via_wire_batch_items(const void *payload, uint64_t len, uint32_t 
 /** True if the payload of a BATCH message with item_count 1 starts with a directory (section 3). */
 VIA_API int via_wire_batch_has_directory(const void *payload, uint64_t len);
 
-typedef struct via_wire_batch { /* builder over the caller's room; members are private */
-	uint8_t *dst;
-	uint64_t cap, used; /* used: bytes of the packed area */
-	uint32_t slots, n;
+/** Writes a batch into the caller's room. Members are private; it needs no clean-up. */
+typedef struct via_wire_batch {
+	uint8_t *dst;   /**< the room */
+	uint64_t cap;   /**< its bytes */
+	uint64_t used;  /**< bytes of the packed area */
+	uint32_t slots; /**< entries of the directory */
+	uint32_t n;     /**< items in it */
 } via_wire_batch;
+
 /** Starts a batch of at most max_items items in dst. VIA_TOOBIG if not even the directory fits. */
 VIA_API via_rc via_wire_batch_begin(via_wire_batch *b, void *dst, uint64_t cap, uint32_t max_items);
 /** Room for the next item, to encode in place; then via_wire_batch_commit(). NULL if there is none. */
 VIA_API void *via_wire_batch_room(const via_wire_batch *b, uint64_t *cap);
+/** Ends the item that was encoded into via_wire_batch_room(): len bytes of it. Results as for via_wire_batch_add(). */
 VIA_API via_rc via_wire_batch_commit(via_wire_batch *b, uint32_t len);
 /** Copies an item in. VIA_LIMIT: more than max_items. VIA_TOOBIG: no room; what was added stays valid. */
 VIA_API via_rc via_wire_batch_add(via_wire_batch *b, const void *item, uint32_t len);
@@ -92,35 +119,59 @@ VIA_API via_rc via_wire_batch_commit_many(via_wire_batch *b, const uint32_t *len
 VIA_API uint64_t via_wire_batch_finish(via_wire_batch *b);
 
 /* Section 5: handshake payloads. */
-#define VIA_WIRE_HELLO_LEN 44u
-#define VIA_WIRE_ACK_LEN 48u
+#define VIA_WIRE_HELLO_LEN 44u /**< bytes of a HELLO's payload */
+#define VIA_WIRE_ACK_LEN 48u   /**< bytes of a HELLO_ACK's payload */
+
+/** What a client offers. */
 typedef struct via_wire_hello {
-	uint16_t layout, flags;
-	uint32_t supported, preferred;
-	uint32_t max_request_payload, max_request_batch, max_response_payload, max_response_batch;
-	uint64_t auth_token;
-	uint32_t packet_size;
+	uint16_t layout;               /**< layout version, 1 */
+	uint16_t flags;                /**< 0 */
+	uint32_t supported;            /**< profiles, a mask */
+	uint32_t preferred;            /**< of these, a mask */
+	uint32_t max_request_payload;  /**< proposed, bytes */
+	uint32_t max_request_batch;    /**< proposed, items */
+	uint32_t max_response_payload; /**< hint, bytes */
+	uint32_t max_response_batch;   /**< hint, items */
+	uint64_t auth_token;           /**< the endpoint's */
+	uint32_t packet_size;          /**< what the client's end can carry, bytes */
 } via_wire_hello;
+
+/** What the server decided. */
 typedef struct via_wire_ack {
-	uint16_t layout, flags;
-	uint32_t server_supported, intersection, selected;
-	uint32_t max_request_payload, max_request_batch, max_response_payload, max_response_batch;
-	uint32_t packet_size, reserved;
-	uint64_t session_id;
+	uint16_t layout;               /**< layout version, 1 */
+	uint16_t flags;                /**< 0 */
+	uint32_t server_supported;     /**< the server's profiles, a mask */
+	uint32_t intersection;         /**< the common ones, a mask */
+	uint32_t selected;             /**< the one that carries the data */
+	uint32_t max_request_payload;  /**< agreed, bytes */
+	uint32_t max_request_batch;    /**< agreed, items */
+	uint32_t max_response_payload; /**< agreed, bytes */
+	uint32_t max_response_batch;   /**< agreed, items */
+	uint32_t packet_size;          /**< agreed, bytes */
+	uint32_t reserved;             /**< 0 */
+	uint64_t session_id;           /**< the server's number of the session */
 } via_wire_ack;
 
+/** Reads a HELLO's payload. VIA_OK, or VIA_PROTO with *why. */
 VIA_API via_rc via_wire_hello_decode(const void *src, uint64_t len, via_wire_hello *out,
 				     via_flaw *why);
-VIA_API void via_wire_hello_encode(const via_wire_hello *h, void *dst); /* 44 bytes */
+/** Writes 44 bytes. */
+VIA_API void via_wire_hello_encode(const via_wire_hello *h, void *dst);
+/** Reads a HELLO_ACK's payload. VIA_OK, or VIA_PROTO with *why. */
 VIA_API via_rc via_wire_ack_decode(const void *src, uint64_t len, via_wire_ack *out, via_flaw *why);
-VIA_API void via_wire_ack_encode(const via_wire_ack *a, void *dst); /* 48 bytes */
+/** Writes 48 bytes. */
+VIA_API void via_wire_ack_encode(const via_wire_ack *a, void *dst);
 
-/* Section 6: negotiation, the server's side of it. */
+/* Section 6: negotiation. */
+/** What a server decides by. */
 typedef struct via_wire_server {
-	uint32_t supported, preferred; /* profile masks; supported is never 0 */
-	uint32_t max_request_payload, max_response_payload;
-	uint32_t packet_size;
-	uint64_t auth_token, session_id;
+	uint32_t supported;            /**< profiles, a mask, never 0 */
+	uint32_t preferred;            /**< of these, a mask */
+	uint32_t max_request_payload;  /**< ceiling, bytes */
+	uint32_t max_response_payload; /**< what it may send, bytes */
+	uint32_t packet_size;          /**< what its end can carry, bytes */
+	uint64_t auth_token;           /**< that a client must have */
+	uint64_t session_id;           /**< number of the session to be */
 } via_wire_server;
 /**
  * Decides over a HELLO. Returns a VIA_STATUS_*: OK fills *out with the whole answer; anything else is a
@@ -134,18 +185,20 @@ VIA_API uint32_t via_wire_select(uint32_t client, uint32_t client_pref, uint32_t
 
 /** What a server does with a first packet (section 6, steps 1-5). */
 enum {
-	VIA_HELLO_ACCEPT = 0, /* *hello is filled: negotiate */
-	VIA_HELLO_REFUSE = 1, /* answer INCOMPATIBLE, close */
-	VIA_HELLO_DROP = 2,   /* close without an answer */
+	VIA_HELLO_ACCEPT = 0, /**< *hello is filled: negotiate */
+	VIA_HELLO_REFUSE = 1, /**< answer INCOMPATIBLE, close */
+	VIA_HELLO_DROP = 2,   /**< close without an answer */
 };
+/** Looks at a first packet. A VIA_HELLO_*; *why is filled unless it is ACCEPT. */
 VIA_API int via_wire_hello_inspect(const void *packet, uint64_t len, via_wire_hello *hello,
 				   via_flaw *why);
 
-/** Whole packets: header and payload. Each writes 76 / 80 bytes and returns the length. */
+/** Writes a whole HELLO, header and payload: VIA_WIRE_HELLO_PACKET bytes. Returns that. */
 VIA_API uint32_t via_wire_hello_packet(const via_wire_hello *h, void *dst);
+/** Writes a whole HELLO_ACK, header and payload: VIA_WIRE_ACK_PACKET bytes. Returns that. */
 VIA_API uint32_t via_wire_ack_packet(const via_wire_ack *a, uint16_t status, void *dst);
-#define VIA_WIRE_HELLO_PACKET 76u
-#define VIA_WIRE_ACK_PACKET 80u
+#define VIA_WIRE_HELLO_PACKET 76u /**< bytes of a whole HELLO */
+#define VIA_WIRE_ACK_PACKET 80u   /**< bytes of a whole HELLO_ACK */
 
 /**
  * What a client makes of the answer: VIA_OK, VIA_REFUSED with *status, or VIA_PROTO with *why. Another

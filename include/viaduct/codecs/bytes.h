@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/codecs/bytes.h - fields of messages: at any address, in host byte order.
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/codecs/bytes.h
+ * Fields of messages: at any address, in host byte order.
  *
  * What every codec header needs and nothing else. Peers share one host, so no value ever changes
  * its byte order (docs/wire.md, Notation); payloads may lie at any address, so fields are copied,
@@ -107,9 +108,9 @@ static inline via_rc via_bytes_refuse(via_flaw *why, via_flaw at, uint32_t kind,
 
 /** Memory for owned copies. */
 typedef struct via_bytes_heap {
-	void *(*alloc)(void *arg, uint64_t size); /* aligned for any type; NULL: no memory */
-	void (*free)(void *arg, void *p);         /* what alloc gave */
-	void *arg;
+	void *(*alloc)(void *arg, uint64_t size); /**< aligned for any type; NULL: no memory */
+	void (*free)(void *arg, void *p);         /**< what alloc gave */
+	void *arg;                                /**< first argument of both */
 } via_bytes_heap;
 
 #ifdef __cplusplus

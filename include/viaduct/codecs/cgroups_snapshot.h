@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/codecs/cgroups_snapshot.h - CGROUPS_SNAPSHOT (method 2): every control group of this
- * machine (docs/wire.md section 13.3).
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/codecs/cgroups_snapshot.h
+ * CGROUPS_SNAPSHOT (method 2): every control group of this machine (docs/wire.md section 13.3).
  *
  * Pure functions, the same for programs and for the codec module: no blocking, no state, and no
  * allocation but in via_cgroups_snapshot_copy(). Threads: any, as long as nobody changes the bytes
@@ -21,24 +21,24 @@
 extern "C" {
 #endif
 
-#define VIA_CGROUPS_SNAPSHOT_METHOD 2u
-#define VIA_CGROUPS_SNAPSHOT_LAYOUT 1u
-#define VIA_CGROUPS_SNAPSHOT_REQUEST 4u  /* bytes of a request                            */
-#define VIA_CGROUPS_SNAPSHOT_HEADER 24u  /* bytes before the directory                    */
-#define VIA_CGROUPS_SNAPSHOT_ENTRY 8u    /* bytes of a directory entry                    */
-#define VIA_CGROUPS_SNAPSHOT_ITEM 32u    /* bytes of an item before its strings           */
-#define VIA_CGROUPS_SNAPSHOT_TYPICAL 48u /* directory entry and item, as estimates go     */
+#define VIA_CGROUPS_SNAPSHOT_METHOD 2u   /**< its method code                             */
+#define VIA_CGROUPS_SNAPSHOT_LAYOUT 1u   /**< its layout_version                          */
+#define VIA_CGROUPS_SNAPSHOT_REQUEST 4u  /**< bytes of a request                          */
+#define VIA_CGROUPS_SNAPSHOT_HEADER 24u  /**< bytes before the directory                  */
+#define VIA_CGROUPS_SNAPSHOT_ENTRY 8u    /**< bytes of a directory entry                  */
+#define VIA_CGROUPS_SNAPSHOT_ITEM 32u    /**< bytes of an item before its strings         */
+#define VIA_CGROUPS_SNAPSHOT_TYPICAL 48u /**< directory entry and item, as estimates go   */
 
 /** One control group. Strings are bytes: any value may occur in them, NUL included. */
 typedef struct via_cgroups_item {
-	uint32_t hash;     /* whatever the producer put in: do not derive anything from it */
-	uint32_t options;  /* opaque */
-	uint32_t enabled;  /* 0 or 1 by convention, never checked */
-	uint32_t name_len; /* without the NUL */
-	const char *name; /* reading: NUL after name_len bytes. Writing: may be NULL if that is 0 */
-	const char *path; /* the same with path_len */
-	uint32_t path_len;
-	uint32_t reserved; /* 0 */
+	uint32_t hash;     /**< whatever the producer put in: do not derive anything from it */
+	uint32_t options;  /**< opaque */
+	uint32_t enabled;  /**< 0 or 1 by convention, never checked */
+	uint32_t name_len; /**< without the NUL */
+	const char *name;  /**< ends in NUL; to write one of length 0 it may be NULL */
+	const char *path;  /**< the same with path_len */
+	uint32_t path_len; /**< without the NUL */
+	uint32_t reserved; /**< 0 */
 } via_cgroups_item;
 
 /**
@@ -47,11 +47,11 @@ typedef struct via_cgroups_item {
  * bytes can be read at `bytes`: everything else is checked again where it is used.
  */
 typedef struct via_cgroups_snapshot_view {
-	const uint8_t *bytes;
-	uint64_t len;
-	uint64_t generation;
-	uint32_t systemd_enabled; /* 0 or 1 by convention, never checked */
-	uint32_t n_items;
+	const uint8_t *bytes;     /**< the response */
+	uint64_t len;             /**< its bytes */
+	uint64_t generation;      /**< opaque */
+	uint32_t systemd_enabled; /**< 0 or 1 by convention, never checked */
+	uint32_t n_items;         /**< items of the directory */
 } via_cgroups_snapshot_view;
 
 /** Bytes of an item, without the padding that may follow it. */
@@ -82,7 +82,7 @@ static inline uint32_t via_cgroups_snapshot_estimate(uint64_t cap)
 
 /* -- request ------------------------------------------------------------------------------- */
 
-/* Checks the two words every structure of this method starts with; base is where it starts. */
+/** Checks the two words every structure of this method starts with; base is where it starts. */
 static inline via_rc via_cgroups_snapshot_check_layout(const uint8_t *p, uint64_t base,
 						       uint32_t item, via_flaw *why)
 {
@@ -140,7 +140,7 @@ static inline via_rc via_cgroups_snapshot_request_encode(void *dst, uint64_t cap
 
 /* -- response: reading --------------------------------------------------------------------- */
 
-/* Checks that bytes and len of a view hold the header and the directory of n_items. */
+/** Checks that bytes and len of a view hold the header and the directory of n_items. */
 static inline via_rc via_cgroups_snapshot_check_room(const via_cgroups_snapshot_view *view,
 						     via_flaw *why)
 {
@@ -159,7 +159,7 @@ static inline via_rc via_cgroups_snapshot_check_room(const via_cgroups_snapshot_
 	return VIA_OK;
 }
 
-/* Checks directory entry `index`, which lies within the view, and says where its item is. */
+/** Checks directory entry `index`, which lies within the view, and says where its item is. */
 static inline via_rc via_cgroups_snapshot_check_entry(const via_cgroups_snapshot_view *view,
 						      uint32_t index, uint64_t *start,
 						      uint32_t *item_len, via_flaw *why)
@@ -226,7 +226,6 @@ static inline via_rc via_cgroups_snapshot_peek(via_cgroups_snapshot_view *view, 
  * Items may still be malformed; via_cgroups_snapshot_item() finds that.
  *
  * Parameters as for via_cgroups_snapshot_peek().
- *
  * @retval VIA_OK
  * @retval VIA_PROTO  as via_cgroups_snapshot_peek(), then for each entry BAD_ALIGNMENT (offset),
  *                    OUT_OF_BOUNDS (length), TRUNCATED (length below an item's header)
@@ -246,14 +245,17 @@ static inline via_rc via_cgroups_snapshot_open(via_cgroups_snapshot_view *view, 
 	return rc;
 }
 
-/* An item's string while it is checked: its names, and what the item says about it. */
+/** An item's string while it is checked: its names, and what the item says about it. */
 typedef struct via_cgroups_string {
-	const char *text_field, *offset_field, *length_field;
-	uint32_t at; /* of the offset in the item; the length follows it */
-	uint32_t offset, len;
+	const char *text_field;   /**< the wire's name of the bytes */
+	const char *offset_field; /**< of the offset */
+	const char *length_field; /**< of the length */
+	uint32_t at;              /**< of the offset in the item; the length follows it */
+	uint32_t offset;          /**< from the item's first byte */
+	uint32_t len;             /**< without the NUL */
 } via_cgroups_string;
 
-/* Checks that string s of an item of item_len bytes lies behind the item's header. */
+/** Checks that string s of an item of item_len bytes lies behind the item's header. */
 static inline via_rc via_cgroups_snapshot_check_string(const via_cgroups_string *s,
 						       uint64_t item_len, via_flaw *why)
 {
@@ -268,7 +270,7 @@ static inline via_rc via_cgroups_snapshot_check_string(const via_cgroups_string 
 	return VIA_OK;
 }
 
-/* Checks that string s, which lies within the item at p, ends in a NUL. */
+/** Checks that string s, which lies within the item at p, ends in a NUL. */
 static inline via_rc via_cgroups_snapshot_check_nul(const uint8_t *p, const via_cgroups_string *s,
 						    via_flaw *why)
 {
@@ -280,7 +282,7 @@ static inline via_rc via_cgroups_snapshot_check_nul(const uint8_t *p, const via_
 	return VIA_OK;
 }
 
-/* Checks the two strings of the item at p. Flaws count from the item's first byte. */
+/** Checks the two strings of the item at p. Flaws count from the item's first byte. */
 static inline via_rc via_cgroups_snapshot_check_strings(const uint8_t *p, uint64_t item_len,
 							const via_cgroups_string *name,
 							const via_cgroups_string *path,
@@ -367,7 +369,6 @@ static inline via_rc via_cgroups_snapshot_item(const via_cgroups_snapshot_view *
  * Checks a response completely: header, directory, then every item in order.
  *
  * Parameters as for via_cgroups_snapshot_open().
- *
  * @retval VIA_OK     via_cgroups_snapshot_item() answers VIA_OK for every index below n_items
  * @retval VIA_PROTO  the first flaw of via_cgroups_snapshot_open(), then of _item()
  */
@@ -390,10 +391,10 @@ static inline via_rc via_cgroups_snapshot_check(via_cgroups_snapshot_view *view,
 
 /** A response that owns its bytes: one allocation, freed as one. Items are in wire order. */
 typedef struct via_cgroups_snapshot {
-	uint64_t generation;
-	uint32_t systemd_enabled;
-	uint32_t n_items;
-	const via_cgroups_item *items; /* in the same allocation, as is everything they point to */
+	uint64_t generation;           /**< as in the view */
+	uint32_t systemd_enabled;      /**< as in the view */
+	uint32_t n_items;              /**< items */
+	const via_cgroups_item *items; /**< in the same allocation, with all they point to */
 } via_cgroups_snapshot;
 
 /**
@@ -459,13 +460,14 @@ static inline via_rc via_cgroups_snapshot_copy(const via_cgroups_snapshot_view *
  * that is not finished is just forgotten. One thread at a time.
  */
 typedef struct via_cgroups_snapshot_builder {
-	uint8_t *dst;
-	uint64_t cap;
-	uint64_t packed; /* bytes of the packed area, from after max_items entries */
-	uint64_t generation;
-	uint32_t systemd_enabled;
-	uint32_t max_items, n_items;
-	uint32_t is_open;
+	uint8_t *dst;             /**< the room */
+	uint64_t cap;             /**< its bytes */
+	uint64_t packed;          /**< bytes of the packed area, from after max_items entries */
+	uint64_t generation;      /**< for the header */
+	uint32_t systemd_enabled; /**< for the header */
+	uint32_t max_items;       /**< entries reserved */
+	uint32_t n_items;         /**< items in it */
+	uint32_t is_open;         /**< between begin and finish */
 } via_cgroups_snapshot_builder;
 
 /**

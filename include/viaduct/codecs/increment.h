@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/codecs/increment.h - INCREMENT (method 1): a number each way (docs/wire.md section 13.1).
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/codecs/increment.h
+ * INCREMENT (method 1): a number each way (docs/wire.md section 13.1).
  *
  * Pure functions, the same for programs and for the codec module: no allocation, no blocking, no
  * state. Threads: any. Request and response have the same layout: 8 bytes, the value.
@@ -11,8 +12,8 @@
 extern "C" {
 #endif
 
-#define VIA_INCREMENT_METHOD 1u
-#define VIA_INCREMENT_SIZE 8u /* of either message */
+#define VIA_INCREMENT_METHOD 1u /**< its method code */
+#define VIA_INCREMENT_SIZE 8u   /**< of either message */
 
 /**
  * Reads a request or a response.

@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * viaduct/codecs/string_reverse.h - STRING_REVERSE (method 3): one string each way
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file viaduct/codecs/string_reverse.h
+ * STRING_REVERSE (method 3): one string each way
  * (docs/wire.md section 13.2).
  *
  * Pure functions, the same for programs and for the codec module: no allocation, no blocking, no
@@ -16,14 +17,14 @@
 extern "C" {
 #endif
 
-#define VIA_STRING_REVERSE_METHOD 3u
-#define VIA_STRING_REVERSE_HEADER 8u /* bytes before the string */
-#define VIA_STRING_REVERSE_MIN 9u    /* an empty string: header and NUL */
+#define VIA_STRING_REVERSE_METHOD 3u /**< its method code */
+#define VIA_STRING_REVERSE_HEADER 8u /**< bytes before the string */
+#define VIA_STRING_REVERSE_MIN 9u    /**< an empty string: header and NUL */
 
 /** A message in somebody's buffer. Borrowed: valid while those bytes stay as they are. */
 typedef struct via_string_reverse_view {
-	const char *text; /* len bytes, then a NUL that is not counted */
-	uint32_t len;
+	const char *text; /**< len bytes, then a NUL that is not counted */
+	uint32_t len;     /**< bytes of text */
 } via_string_reverse_view;
 
 /** Bytes of a message that carries len bytes of text. */
