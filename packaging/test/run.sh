@@ -3,6 +3,8 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 [ $# -gt 0 ] || set -- deb rpm archive windows
+export FORMATS="$*"
+set -- "$@" reproducible
 root=../../build/package-test
 mkdir -p $root
 status=0
