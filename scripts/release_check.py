@@ -3,7 +3,8 @@
 
 Without an option: version, module ABI and CHANGES.md agree with each other (what lint asks).
 --tag    also that the tag is the version's, that its changes have a date and are not empty, that nothing is
-         uncommitted, and that no other commit has the tag already
+         uncommitted, that no other commit has the tag already, and that the module ABI has only grown since
+         the release before, from 1.0.0 on
 --notes  prints the changes of the version, for the text of a release
 """
 import argparse
@@ -29,7 +30,10 @@ MAJORS = (("include/viaduct/abi.h", r"#define VIA_ABI_MAJOR (\d+)u"),
           ("include/viaduct/module.h", r"VIA_EXPORT via_rc VIA_CALL viaduct_module_v(\d+)\("),
           ("include/viaduct/module.h", r'VIA_NOTE_MAGIC "\\0abi=(\d+)\\0"'),
           ("cmake/Options.cmake", r"set\(VIADUCT_ABI_MAJOR (\d+)\)"),
-          ("cmake/CheckModule.cmake", r"set\(entry viaduct_module_v(\d+)\)"))
+          ("cmake/CheckModule.cmake", r"set\(entry viaduct_module_v(\d+)\)"),
+          ("cmake/module.map", r"\bviaduct_module_v(\d+);"),
+          ("packaging/components.cmake", r"\blibviaduct(\d+)\b"))
+GOLDEN, ABI = "tests/abi/abi_golden.inc", "include/viaduct/abi.h"
 HEADING = re.compile(r"## (\d+\.\d+\.\d+) \((unreleased|\d{4}-\d{2}-\d{2})\)")
 
 
@@ -105,6 +109,36 @@ def git(root, *words):
     return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False).stdout.strip()
 
 
+def abi_of(header, table):
+    """(major, minor, {what: number...}) of the module ABI."""
+    numbers = [int(n) for n in re.findall(r"#define VIA_ABI_(?:MAJOR|MINOR) (\d+)u", header)]
+    rows = re.findall(r"^(SIZE|MEMBER|VALUE)\((\w+(?:, [a-zA-Z_]\w*)?), (-?\d+(?:, \d+)?)\)$", table, re.M)
+    return *(numbers + [-1, -1])[:2], {f"{kind} {name}": value for kind, name, value in rows}
+
+
+def abi_problems(root, tag):
+    """What has changed since the release before that a module of that release could not know."""
+    def key(name):
+        return tuple(map(int, name[1:].split(".")))
+
+    tags = [t for t in git(root, "tag", "--list", "v*", "--merged", "HEAD").split()
+            if re.fullmatch(r"v\d+\.\d+\.\d+", t) and t != tag]
+    before = max(tags, key=key, default=None)
+    if before is None or key(before) < (1, 0, 0):
+        return []
+    was = abi_of(git(root, "show", f"{before}:{ABI}"), git(root, "show", f"{before}:{GOLDEN}"))
+    now = abi_of(read(root, ABI), read(root, GOLDEN))
+    if now[0] != was[0]:
+        return []
+    broken = [f"{what}: was {value}, now {now[2].get(what, 'gone')}" for what, value in was[2].items()
+              if now[2].get(what) != value and
+              not (what.startswith("SIZE") and int(now[2].get(what, 0)) > int(value))]
+    found = [f"{GOLDEN}: the ABI may only grow since {before}: {row}" for row in broken]
+    if not broken and now[2] != was[2] and now[1] <= was[1]:
+        found.append(f"{ABI}: the ABI has grown since {before}, expected VIA_ABI_MINOR above {was[1]}, found {now[1]}")
+    return found
+
+
 def release_problems(root, tag, today):
     """What keeps this commit from being released as tag."""
     right, found = version(root), version_problems(root) + changes_problems(root)
@@ -126,7 +160,7 @@ def release_problems(root, tag, today):
     tagged = git(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{tag}^{{commit}}")
     if tagged and tagged != git(root, "rev-parse", "HEAD"):
         found.append(f"the tag {tag} is of another commit, {tagged}")
-    return found
+    return found + abi_problems(root, tag)
 
 
 def main():

@@ -18,10 +18,13 @@ TREE = {
     "CHANGES.md": CHANGES,
     "README.md": "This is viaduct 1.2.3; find_package(viaduct 1.2 REQUIRED). It needs cmake 3.25.1.\n",
     "core/text.c": '#define VIA_VERSION "0.0.0"\n',
-    "include/viaduct/abi.h": "#define VIA_ABI_MAJOR 1u\n",
+    "include/viaduct/abi.h": "#define VIA_ABI_MAJOR 1u\n#define VIA_ABI_MINOR 0u\n",
+    "tests/abi/abi_golden.inc": "SIZE(via_x, 16)\nMEMBER(via_x, a, 0, 8)\nVALUE(VIA_T, -3)\n",
     "include/viaduct/module.h": MODULE,
     "cmake/Options.cmake": "set(VIADUCT_ABI_MAJOR 1) # of modules\n",
     "cmake/CheckModule.cmake": "set(entry viaduct_module_v1)\n",
+    "cmake/module.map": "{ global: viaduct_module_v1; };\n",
+    "packaging/components.cmake": "(core libviaduct1)\n",
 }
 
 
@@ -124,9 +127,34 @@ class Release(unittest.TestCase):
                 self.assertIn("but project() in CMakeLists.txt 1.2.3", found[0])
                 self.write(name, before)
 
+    def test_an_abi_that_grows_with_its_minor_number(self):
+        table = TREE["tests/abi/abi_golden.inc"]
+        self.git("tag", "v1.2.0")
+        self.write("tests/abi/abi_golden.inc", table.replace("16", "24") + "MEMBER(via_x, b, 16, 8)\n")
+        self.commit()
+        self.stops("expected VIA_ABI_MINOR above 0, found 0")
+        self.write("include/viaduct/abi.h", TREE["include/viaduct/abi.h"].replace("MINOR 0u", "MINOR 1u"))
+        self.commit()
+        self.assertEqual(self.problems(), [])
+
+    def test_an_abi_that_was_broken(self):
+        table = TREE["tests/abi/abi_golden.inc"]
+        self.git("tag", "v0.9.0")
+        for old, new in (("16", "8"), ("a, 0, 8", "a, 8, 8"), ("VALUE(VIA_T, -3)\n", ""), ("-3", "-4")):
+            with self.subTest(new):
+                self.write("tests/abi/abi_golden.inc", table.replace(old, new))
+                self.commit()
+                self.assertEqual(self.problems(), [], "before 1.0 it may change")
+        self.git("tag", "v1.2.0", "HEAD~4")
+        for old, new in (("16", "8"), ("a, 0, 8", "a, 8, 8"), ("VALUE(VIA_T, -3)\n", ""), ("-3", "-4")):
+            with self.subTest(new):
+                self.write("tests/abi/abi_golden.inc", table.replace(old, new))
+                self.commit()
+                self.stops("may only grow since v1.2.0")
+
     def test_a_major_number_of_the_abi_that_differs(self):
         for name in ("include/viaduct/abi.h", "include/viaduct/module.h", "cmake/Options.cmake",
-                     "cmake/CheckModule.cmake"):
+                     "cmake/CheckModule.cmake", "cmake/module.map", "packaging/components.cmake"):
             with self.subTest(name):
                 for text in (TREE[name].replace("1", "2", 1), ""):
                     self.write(name, text)

@@ -320,6 +320,8 @@ def self_test(cc):
                                     "VIA_EXPORT via_rc VIA_CALL viaduct_module_v1(void);\n",
         "cmake/Options.cmake": "set(VIADUCT_ABI_MAJOR 1)\n",
         "cmake/CheckModule.cmake": "set(entry viaduct_module_v1)\n",
+        "cmake/module.map": "{ global: viaduct_module_v1; };\n",
+        "packaging/components.cmake": "(core libviaduct1)\n",
     })
     bad = {
         "names": ("core/a/a.c", "int x = abc_open(\"y\");\n"),
