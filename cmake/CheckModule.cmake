@@ -50,6 +50,7 @@ function(symbols_of out which)
 endfunction()
 
 string(REPLACE "|" ";" OBJECTS "${OBJECTS}")
+list(FILTER OBJECTS EXCLUDE REGEX "\\.rc\\.[a-z]+$") # the version: data, and no object file to Microsoft's tools
 set(exports "")
 set(needs "")
 set(windows_libraries "^(kernel32|advapi32|ntdll|msvcrt|ucrtbased?|vcruntime140(_1)?d?|api-ms-win-.*)\\.dll$")

@@ -84,6 +84,7 @@ function(_viaduct_add_module_file file component sources)
 	_viaduct_module_file(${file} SOURCES ${sources} COMPONENT ${component}
 		DESTINATION ${VIADUCT_MODULE_INSTALL_DIR} ${instrumented})
 	set_target_properties(mod_${file} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${VIADUCT_MODULE_OUTPUT})
+	viaduct_version_info(mod_${file} "viaduct module ${file}")
 	set_property(GLOBAL APPEND PROPERTY VIADUCT_MODULES mod_${file})
 	add_dependencies(viaduct_programs mod_${file})
 	if(BUILD_TESTING AND NOT VIADUCT_INSTRUMENTED)

@@ -9,6 +9,8 @@ system     core/ includes system headers only below core/os/
 spdx       headers say their licence on line 1
 sleeps     tests wait for a condition, they do not sleep
 windows    what of tests/ is not run on Windows is in the table of docs/windows.md, and nothing else is
+version    every copy of the version and of the ABI's major number is that of CMakeLists.txt and abi.h
+changes    the top section of CHANGES.md is of this version, those below were released
 gnu        what only GNU compilers take is said in the few places that have a branch for the others
 self-test  every rule finds what it is there to find
 """
@@ -21,6 +23,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+sys.dont_write_bytecode = True
+import release_check  # noqa: E402
 SOURCES = ("core", "transports", "codecs", "services", "tools", "tests", "fuzz", "bench", "include")
 MODULES = ("transports", "codecs", "services")
 MAX_FILE, MAX_FUNCTION = 600, 60
@@ -255,6 +260,14 @@ def rule_windows(root, _cc):
            for name in sorted(stale)]
 
 
+def rule_version(root, _cc):
+    return release_check.version_problems(root)
+
+
+def rule_changes(root, _cc):
+    return release_check.changes_problems(root)
+
+
 def rule_gnu(root, _cc):
     pattern = re.compile(r"\b(?:__builtin_|__atomic_|__sync_|__attribute__|__extension__|__asm__|__typeof|__auto_type"
                          r"|__int128|__thread\b|asm\b|typeof\b)\w*|\(\{|\.\.\.\s*[\w']+\s*[\]:]|\?:"
@@ -297,6 +310,19 @@ def self_test(cc):
         "tests/a/b.c": "STACK_TEST(b, x)\n",
         "docs/windows.md": "## What is not run on Windows, and why\n\n| `a/b.c` | x |\n| `a::there` | y |\n",
     })
+    good.update({
+        "CMakeLists.txt": "project(viaduct VERSION 1.2.3 LANGUAGES C)\n",
+        "CHANGES.md": "# Changes\n\n## 1.2.3 (unreleased)\n\n## 1.2.2 (2030-05-01)\n\n- x\n",
+        "include/viaduct/abi.h": "/* SPDX-License-Identifier: Apache-2.0 */\n#define VIA_ABI_MAJOR 1u\n",
+        "include/viaduct/module.h": good["include/viaduct/module.h"] +
+                                    '#define VIA_MODULE_SYMBOL "viaduct_module_v1"\n'
+                                    '#define N VIA_NOTE_MAGIC "\\0abi=1\\0"\n'
+                                    "VIA_EXPORT via_rc VIA_CALL viaduct_module_v1(void);\n",
+        "cmake/Options.cmake": "set(VIADUCT_ABI_MAJOR 1)\n",
+        "cmake/CheckModule.cmake": "set(entry viaduct_module_v1)\n",
+        "cmake/module.map": "{ global: viaduct_module_v1; };\n",
+        "packaging/components.cmake": "(core libviaduct1)\n",
+    })
     bad = {
         "names": ("core/a/a.c", "int x = abc_open(\"y\");\n"),
         "includes": ("transports/abc/abc.c", "#include <viaduct/app/x.h>\n"),
@@ -308,6 +334,8 @@ def self_test(cc):
         "sleeps": ("tests/t.c", "\tusleep(10);\n"),
         "windows": ("docs/windows.md",
                     "## What is not run on Windows, and why\n\n| `a/b.c` | x |\n| `a::h*` | y |\n"),
+        "version": ("cmake/Options.cmake", "set(VIADUCT_ABI_MAJOR 2)\n"),
+        "changes": ("CHANGES.md", "# Changes\n\n## 1.2.4 (unreleased)\n"),
         "gnu": ("core/a/a.c", "int f(int x)\n{\n\treturn __builtin_popcount(x);\n}\n"),
     }
     wrong = [f"no self-test of {name}" for name in RULES if name not in bad]

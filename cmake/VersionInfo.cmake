@@ -1,0 +1,30 @@
+# viaduct_version_info(<target> <what it is>): the properties that Windows shows of a file, its version among them.
+# Nothing elsewhere. An object library of its own, because resource compilers do not take the options of C's.
+if(WIN32)
+	enable_language(RC)
+endif()
+
+function(viaduct_version_info target description)
+	if(NOT WIN32)
+		return()
+	endif()
+	get_target_property(type ${target} TYPE)
+	set(VIA_RC_TYPE 2) # VFT_DLL
+	set(ending .dll)
+	if(type STREQUAL "EXECUTABLE")
+		set(VIA_RC_TYPE 1) # VFT_APP
+		set(ending .exe)
+	endif()
+	get_target_property(name ${target} OUTPUT_NAME)
+	if(NOT name)
+		set(name ${target})
+	endif()
+	set(VIA_RC_NAME ${name})
+	set(VIA_RC_FILE ${name}${ending})
+	set(VIA_RC_DESCRIPTION "${description}")
+	set(rc ${CMAKE_CURRENT_BINARY_DIR}/version_${target}.rc)
+	configure_file(${PROJECT_SOURCE_DIR}/cmake/version.rc.in ${rc} @ONLY)
+	add_library(version_${target} OBJECT ${rc})
+	set_target_properties(version_${target} PROPERTIES COMPILE_OPTIONS "" COMPILE_DEFINITIONS "")
+	target_sources(${target} PRIVATE $<TARGET_OBJECTS:version_${target}>)
+endfunction()
