@@ -17,7 +17,7 @@ set(_provides_transport-fault "viaduct-transport(fault)")
 
 set(_lib ${CMAKE_INSTALL_FULL_LIBDIR})
 set(_license /usr/share/licenses/${VIADUCT_CORE_PACKAGE})
-set(_foreign /etc /usr /usr/bin /usr/include /usr/lib /usr/lib/debug /usr/lib/debug/.build-id /usr/lib/systemd
+set(_foreign /etc /usr /usr/bin /usr/include /usr/lib /usr/lib/systemd
 	/usr/lib/systemd/system /usr/lib/sysusers.d /usr/lib/tmpfiles.d ${_lib} ${_lib}/cmake ${_lib}/pkgconfig /usr/libexec
 	/usr/share /usr/share/bash-completion /usr/share/bash-completion/completions /usr/share/doc /usr/share/licenses
 	/usr/share/man /usr/share/man/man1 /usr/share/man/man5 /usr/share/man/man7 /usr/share/man/man8)
@@ -98,3 +98,5 @@ foreach(_component IN LISTS CPACK_COMPONENTS_ALL)
 	set(CPACK_RPM_${_C}_USER_BINARY_SPECFILE ${PROJECT_BINARY_DIR}/packaging/rpm/${_name}.spec.in)
 	configure_file(${PROJECT_SOURCE_DIR}/packaging/rpm/package.spec.in ${CPACK_RPM_${_C}_USER_BINARY_SPECFILE} @ONLY)
 endforeach()
+
+configure_file(${PROJECT_SOURCE_DIR}/packaging/viaduct.spec.in ${PROJECT_BINARY_DIR}/packaging/viaduct.spec @ONLY)
