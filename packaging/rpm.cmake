@@ -60,7 +60,10 @@ endfunction()
 execute_process(COMMAND ${PROJECT_SOURCE_DIR}/packaging/rpm/changelog.sh ${PROJECT_SOURCE_DIR}/CHANGES.md
 	${VIADUCT_PACKAGE_RELEASE} "${CPACK_PACKAGE_CONTACT}" OUTPUT_VARIABLE _changelog COMMAND_ERROR_IS_FATAL ANY)
 _viaduct_summary(PROGRAMS _main_summary)
-set(CPACK_RPM_INSTALL_FILES "@CPACK_RPM_INSTALL_FILES@") # for cpack to replace
+foreach(_later INSTALL_FILES PACKAGE_VERSION PACKAGE_RELEASE)
+	set(_kept_${_later} "${CPACK_RPM_${_later}}")
+	set(CPACK_RPM_${_later} "@CPACK_RPM_${_later}@") # for cpack to replace
+endforeach()
 set(_requires_programs "Requires(pre): /usr/bin/getent, /usr/sbin/groupadd, /usr/sbin/useradd\nOrderWithRequires: systemd\n")
 foreach(_component IN LISTS CPACK_COMPONENTS_ALL)
 	string(TOUPPER ${_component} _C)
@@ -97,6 +100,9 @@ foreach(_component IN LISTS CPACK_COMPONENTS_ALL)
 	set(CPACK_RPM_${_C}_PACKAGE_NAME ${_name})
 	set(CPACK_RPM_${_C}_USER_BINARY_SPECFILE ${PROJECT_BINARY_DIR}/packaging/rpm/${_name}.spec.in)
 	configure_file(${PROJECT_SOURCE_DIR}/packaging/rpm/package.spec.in ${CPACK_RPM_${_C}_USER_BINARY_SPECFILE} @ONLY)
+endforeach()
+foreach(_later INSTALL_FILES PACKAGE_VERSION PACKAGE_RELEASE)
+	set(CPACK_RPM_${_later} "${_kept_${_later}}")
 endforeach()
 
 configure_file(${PROJECT_SOURCE_DIR}/packaging/viaduct.spec.in ${PROJECT_BINARY_DIR}/packaging/viaduct.spec @ONLY)
