@@ -42,7 +42,7 @@ for format in "$@"; do
 	cmake --build --preset "package-$format"
 	case $format in
 	deb) rm -f "$out"/*.deb; pack "$build" DEB ;;
-	rpm) rm -f "$out"/*.rpm; pack "$build" RPM ;;
+	rpm) rm -f "$out"/*.rpm; pack "$build" RPM; packaging/rpm/source.sh "$build" "$out" ;;
 	archive) rm -f "$out"/*.tar.*; pack "$build" TGZ ;;
 	windows) rm -f "$out"/*.msi "$out"/*.zip; pack "$build" External ZIP ;;
 	esac
