@@ -21,7 +21,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = ("core", "transports", "codecs", "services", "tools", "tests", "fuzz", "bench", "include")
+SOURCES = ("core", "transports", "codecs", "services", "tools", "tests", "fuzz", "bench", "docs", "include")
 MODULES = ("transports", "codecs", "services")
 MAX_FILE, MAX_FUNCTION = 600, 60
 ABI_HEADERS = ("host", "transport", "codec", "service", "module")
