@@ -2,6 +2,7 @@
 """The examples of modules, built elsewhere with nothing but an installation, and loaded by the programs of that installation."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -119,6 +120,34 @@ class Examples(Elsewhere):
             self.must(CMAKE, "--install", build, cwd=build)
         self.assertEqual(sorted(p.name for p in own.iterdir()), [COUNT, UPTIME])
         self.serves(own / COUNT, own / UPTIME, self.env(own, self.modules))
+
+    def test_codec_of_the_service(self):
+        """Programs that have never heard of it read and write what it carries."""
+        env = self.env(self.build(self.copy("module-service")), self.modules)
+        with self.programs():
+            def both(kind, data, value):
+                status, out, err = peer.run("viaduct", "decode", "--hex", kind, env=env, input=data)
+                self.assertEqual((status, json.loads(out or "null")), (0, value), err)
+                encoded = peer.run("viaduct", "encode", kind, env=env, input=out)
+                self.assertEqual(encoded, (0, bytes.fromhex(data).decode(), ""))
+
+            both("uptime:request", "", {"head": {}})
+            both("uptime:response", "7f" * 8 + "02" + "00" * 7, {"head": {"uptime_ns": 0x7f7f7f7f7f7f7f7f, "calls": 2}})
+            for command, input, wrong in (("decode", 15 * "00", "uptime_ns.*16.*15"), ("encode", '{"head": {"uptime_ns": 1}}', "calls"),
+                                          ("encode", '{"head": {"uptime_ns": "1", "calls": 2}}', "uptime_ns")):
+                with self.subTest(input):
+                    options = ["--hex"] if command == "decode" else []
+                    status, out, err = peer.run("viaduct", command, *options, "uptime:response", env=env, input=input)
+                    self.assertEqual((status, out), (1, ""))
+                    self.assertRegex(err, wrong)
+
+    def test_configuration_is_refused(self):
+        env = self.env(self.build(self.copy("module-service")), self.modules)
+        with self.programs(), peer.Daemon("[module com.example.uptime]\ncolour = red\n", env=env) as d:
+            status, out, err = d.call("uptime", env=env)
+            self.assertEqual((status, out), (1, ""), err + d.log())
+            self.assertIn("uptime: expected no configuration, found some", d.log())
+            d.works()
 
     def test_packaged(self):
         """DESTDIR stands in front of the directory, and a relative one is below the prefix, for archives."""
