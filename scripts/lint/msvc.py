@@ -2,7 +2,7 @@
 """msvc.py BUILD: what Windows builds, read by clang in the role of Microsoft's compiler.
 
 BUILD is a configured MinGW build (cmake --preset mingw), whose compile_commands.json names the sources. Each
-of them, and each public header alone as C11 and as C++17, has to pass clang's cl mode at /W4 /WX with the
+of them, each example, and each public header alone as C11 and as C++17, has to pass clang's cl mode at /W4 /WX with the
 warnings for GNU extensions on. The headers of MinGW stand in for Microsoft's: each is wrapped, so that it
 sees the GNU compiler it is written for while our files see Microsoft's; what only MinGW has is hidden.
 Nothing is linked, nothing runs. What clang takes in this role and Microsoft's compiler does not (builtins,
@@ -78,6 +78,11 @@ def units_of(build):
     return list(units.values())
 
 
+def examples():
+    """Built by nobody in the tree: they are for elsewhere."""
+    return [["/std:c11", "-I", str(ROOT / "include"), "--", str(path)] for path in sorted((ROOT / "docs/examples").rglob("*.c"))]
+
+
 def headers_of(directory):
     units = []
     for header in sorted((ROOT / "include").rglob("*.h")):
@@ -117,7 +122,7 @@ def main():
         wrong = [f"{'accepted' if text == '' else text}: {sample}"
                  for (unit, sample, word) in samples_of(directory)
                  for text in [read(unit)] if (word is None) != (text == "") or (word or "") not in text]
-        units = units_of(build) + headers_of(directory)
+        units = units_of(build) + examples() + headers_of(directory)
         wrong += [text for text in pool.map(read, units) if text]
     if wrong:
         sys.exit("\n".join(wrong))

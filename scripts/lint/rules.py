@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 sys.dont_write_bytecode = True
 import release_check  # noqa: E402
-SOURCES = ("core", "transports", "codecs", "services", "tools", "tests", "fuzz", "bench", "include")
+SOURCES = ("core", "transports", "codecs", "services", "tools", "tests", "fuzz", "bench", "docs", "include")
 MODULES = ("transports", "codecs", "services")
 MAX_FILE, MAX_FUNCTION = 600, 60
 ABI_HEADERS = ("host", "transport", "codec", "service", "module")

@@ -46,7 +46,8 @@ static via_rc VIA_CALL uptime_init(const via_host *h, const char *config, void *
 	struct uptime_self *s;
 
 	if (config != NULL)
-		return h->fail(h->ctx, VIA_INVAL, 0, "uptime has no configuration, found some");
+		return h->fail(h->ctx, VIA_INVAL, 0,
+			       "uptime: expected no configuration, found some");
 	s = h->alloc(h->ctx, sizeof *s, _Alignof(struct uptime_self));
 	if (s == NULL)
 		return h->fail(h->ctx, VIA_NOMEM, 0, "state of the service uptime");

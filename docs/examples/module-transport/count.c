@@ -194,7 +194,8 @@ static via_rc VIA_CALL count_wrap(void *self, via_link *inner, const char *confi
 	struct count_link *l;
 
 	if (config != NULL)
-		return h->fail(h->ctx, VIA_INVAL, 0, "count has no configuration, found some");
+		return h->fail(h->ctx, VIA_INVAL, 0,
+			       "count: expected no configuration, found some");
 	l = h->alloc(h->ctx, sizeof *l, _Alignof(struct count_link));
 	if (l == NULL)
 		return h->fail(h->ctx, VIA_NOMEM, 0, "link");
@@ -223,7 +224,8 @@ static via_rc VIA_CALL count_init(const via_host *h, const char *config, void **
 	struct count_self *s;
 
 	if (config != NULL)
-		return h->fail(h->ctx, VIA_INVAL, 0, "count has no configuration, found some");
+		return h->fail(h->ctx, VIA_INVAL, 0,
+			       "count: expected no configuration, found some");
 	s = h->alloc(h->ctx, sizeof *s, _Alignof(struct count_self));
 	if (s == NULL)
 		return h->fail(h->ctx, VIA_NOMEM, 0, "state of the transport count");
