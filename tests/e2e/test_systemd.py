@@ -74,7 +74,7 @@ class Installed(unittest.TestCase):
         service = self.unit["Service"]
         self.assertEqual(service["ExecStart"], str(installed.PREFIX / installed.BIN / "viaductd"))
         self.assertTrue(pathlib.Path(str(self.root) + service["ExecStart"]).exists())
-        self.assertNotIn("WatchdogSec", service)  # the daemon pings none
+        self.assertEqual(service["WatchdogSec"], "30s")  # test_watchdog.py: the daemon pings
         users = (self.prefix / "lib/sysusers.d/viaduct.conf").read_text().splitlines()
         user = next(line.split()[1] for line in users if line.startswith("u "))
         self.assertEqual((service["User"], service["Group"]), (user, user))
