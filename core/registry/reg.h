@@ -132,6 +132,7 @@ struct via_registry {
 	uint32_t n_dirs;
 	uint32_t scanning;
 	uint32_t is_open;   /* what a scan finds from now on is news */
+	uint32_t verifies;  /* scans compare digests, since somebody asked for that */
 	uint32_t n_refused; /* files of the last scan */
 	via_time looked;    /* when reg_refresh() last had a reason to */
 	uint32_t closing;

@@ -333,7 +333,18 @@ static void merge(via_registry *r, reg_file *fresh, reg_file **gone)
 	reg_index(r);
 }
 
-/* Puts into the log, once, what came and went. What it reads only scans write, and this is in one. */
+static const char *id_of(via_registry *r, const reg_file *f)
+{
+	const reg_note *n;
+
+	os_mutex_lock(&r->lock);
+	n = f->gen != NULL ? f->gen->note : f->note;
+	os_mutex_unlock(&r->lock);
+	return n != NULL && n->n.id[0] != '\0' ? n->n.id : f->label; /* notes stay until the end */
+}
+
+/* Puts into the log, once, what came and went. What it reads without the lock only scans write, and this is
+ * in one. */
 static void announce(via_registry *r, reg_file *f)
 {
 	for (; f != NULL; f = f->next) {
@@ -343,14 +354,14 @@ static void announce(via_registry *r, reg_file *f)
 		if (r->is_open == 0)
 			continue;
 		if (f->vanished)
-			reg_log(r, VIA_LOG_WARN, "core",
-				"module file %s is gone: what has it loaded goes on, nothing new gets it",
+			reg_log(r, VIA_LOG_WARN, id_of(r, f),
+				"%s is gone: what has it loaded goes on, nothing new gets it",
 				f->path);
 		else if (f->rc != VIA_OK)
-			reg_log(r, VIA_LOG_WARN, "core", "module file %s is refused: %s", f->path,
+			reg_log(r, VIA_LOG_WARN, id_of(r, f), "%s is refused: %s", f->path,
 				f->reason != NULL ? f->reason : via_rc_text(f->rc));
 		else
-			reg_log(r, VIA_LOG_INFO, "core", "module file %s found", f->path);
+			reg_log(r, VIA_LOG_INFO, id_of(r, f), "found %s", f->path);
 	}
 }
 
@@ -452,10 +463,12 @@ via_rc reg_scan(via_registry *r, int how)
 		os_cond_wait(&r->changed, &r->lock);
 	}
 	r->scanning = 1;
+	r->verifies |= how == REG_SCAN_VERIFY;
 	os_mutex_unlock(&r->lock);
 	if (how != REG_SCAN_CHANGED || is_stale(r)) {
 		dirs = env_alloc(&r->env, (uint64_t)(r->n_dirs + 1) * sizeof *dirs);
-		rc = dirs == NULL ? core_nomem("the list of modules") : scan_all(r, dirs, how);
+		rc = dirs == NULL ? core_nomem("the list of modules")
+				  : scan_all(r, dirs, r->verifies ? REG_SCAN_VERIFY : how);
 		env_free(&r->env, dirs);
 		if (rc == VIA_OK)
 			rc = 1;
@@ -511,5 +524,5 @@ void reg_refresh(via_registry *r)
 		os_mutex_unlock(&r->lock);
 	}
 	if (due != 0)
-		(void)reg_scan(r, 0); /* the old list goes on when that fails */
+		(void)reg_scan(r, REG_SCAN_CHANGED); /* the old list goes on when that fails */
 }

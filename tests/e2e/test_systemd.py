@@ -58,7 +58,7 @@ class Installed(unittest.TestCase):
         text = self.all_taken_in()
         sections = dict(re.findall(r"^\[(\w+)[^\]]*\]\n(.*?)(?=^\[|\Z)", text, re.M | re.S))
         for section in "daemon", "service":
-            keys = re.findall(r"^(\w+) = ", sections[section], re.M)
+            keys = re.findall(r"^([\w.]+) = ", sections[section], re.M)
             self.assertEqual(sorted(keys), sorted(keys_of_source(f"{section}_keys")), section)
         self.assertEqual(re.findall(r"^#[^ a-z\[\n].*", self.sample.read_text(), re.M), [], "neither a remark nor a key")
 

@@ -40,6 +40,7 @@ static int open_registry(daemon_state *d)
 
 	o.load_mode = d->c->load;
 	o.policy = d->c->policy;
+	o.module_policy = d->c->module_policy;
 	o.log_level = (int32_t)d->c->log_level;
 	o.module_path = d->c->module_path[0] != '\0' ? d->c->module_path : NULL;
 	o.log = log_from_library;
@@ -55,6 +56,9 @@ static int open_registry(daemon_state *d)
 		if (rc != VIA_OK)
 			return fail_rc(rc, m->id);
 	}
+	/* a module that differs is named now and not by the first call that needs it */
+	if (o.module_policy == VIA_MODULES_LOCKED && via_registry_verify(d->registry) != VIA_OK)
+		return fail_rc(VIA_IO, "modules.policy = locked");
 	return plan_make(d->registry, d->c, &d->services);
 }
 

@@ -104,7 +104,7 @@ VIA_API via_rc via_registry_scan(via_registry *r);
 /**
  * Scans, and under VIA_MODULES_LOCKED also compares the digest of every file with its lock: what
  * differs is VIA_FILE_REFUSED with both digests as the reason. Loading compares in any case; this
- * is for who wants to know before, and reads every file whole. Executes nothing.
+ * is for who wants to know before, and reads every file whole, as all later scans do. Executes nothing.
  */
 VIA_API via_rc via_registry_verify(via_registry *r);
 
