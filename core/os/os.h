@@ -184,6 +184,8 @@ typedef struct os_file os_file; /* read only */
 typedef struct os_file_id {     /* tells whether a path still names what it named */
 	uint64_t device, inode, size, mtime_ns;
 } os_file_id;
+/* The time now, as mtime_ns counts it. The clock may be set. */
+uint64_t os_file_clock(void);
 /* Opens a regular file for reading, following no link in its last component. VIA_NOTFOUND, VIA_PERM,
  * VIA_INVAL (not a regular file; the detail says what it is), VIA_IO. */
 via_rc os_file_open(const core_env *e, const char *path, os_file **out);

@@ -26,9 +26,11 @@ static const char *conflict(const note *a, const note *b)
 
 const note *reg_active(const reg_file *f)
 {
+	if (f->vanished) /* a loaded copy belongs to those who have it */
+		return NULL;
 	if (f->gen != NULL)
 		return &f->gen->note->n;
-	if (f->rc != VIA_OK || f->vanished || f->winner != NULL || f->note == NULL)
+	if (f->rc != VIA_OK || f->winner != NULL || f->note == NULL)
 		return NULL;
 	return &f->note->n;
 }
@@ -150,7 +152,7 @@ reg_file *reg_find(via_registry *r, const reg_want *w, const reg_tried *tried, u
 uint32_t reg_state(const reg_file *f)
 {
 	if (f->gen != NULL)
-		return VIA_FILE_LOADED;
+		return f->vanished ? VIA_FILE_GONE : VIA_FILE_LOADED;
 	if (f->rc != VIA_OK || f->vanished)
 		return VIA_FILE_REFUSED;
 	if (f->winner != NULL)

@@ -265,18 +265,30 @@ via_rc life_unload(via_registry *r, reg_file *f, via_time deadline)
 	return rc;
 }
 
+/* The file of a module id; of a loaded one also if it has vanished. Lock held. */
+static reg_file *find_module(via_registry *r, const reg_want *w)
+{
+	uint32_t i;
+	reg_file *f = reg_find(r, w, NULL, &i);
+
+	if (f != NULL)
+		return f;
+	for (f = r->files; f != NULL; f = f->next)
+		if (f->gen != NULL && strcmp(f->gen->note->n.id, w->name) == 0)
+			break;
+	return f;
+}
+
 via_rc via_registry_unload(via_registry *r, const char *id, via_time deadline)
 {
 	reg_want w = {.by = REG_BY_MODULE, .name = id};
 	via_rc rc = VIA_OK;
-	uint32_t i;
 	reg_file *f;
 
 	if (id == NULL)
 		return core_fail(VIA_INVAL, "unload: expected a module id, found none");
 	os_mutex_lock(&r->lock);
-	for (f = reg_find(r, &w, NULL, &i); f != NULL && f->busy != REG_IDLE;
-	     f = reg_find(r, &w, NULL, &i))
+	for (f = find_module(r, &w); f != NULL && f->busy != REG_IDLE; f = find_module(r, &w))
 		os_cond_wait(&r->changed, &r->lock);
 	if (f == NULL)
 		rc = reg_not_found(r, &w);

@@ -40,6 +40,7 @@ typedef struct reg_file {
 	const core_builtin *builtin; /* NULL: a file */
 	char *path;                  /* "(builtin)" for a builtin */
 	const char *label;           /* file name, for sentences */
+	uint32_t dir;                /* number of its directory */
 	os_file_id id;               /* as last read */
 	reg_note *note;              /* as last read; may be set in a refused file too */
 	via_rc rc;                   /* VIA_OK, or why it is refused */
@@ -57,6 +58,7 @@ typedef struct reg_file {
 	via_rc load_rc;              /* how the last one ended */
 	uint32_t retired;            /* the last generation's code is still mapped */
 	uint32_t vanished;           /* no longer in its directory */
+	uint32_t is_news;            /* it came, went, or is refused or not since the last scan */
 } reg_file;
 
 typedef struct reg_dir {
@@ -64,7 +66,8 @@ typedef struct reg_dir {
 	char *reason;  /* why it could not be listed, or NULL */
 	os_file_id id; /* before it was last listed */
 	int exists;
-	via_time since; /* when this id was first seen */
+	int is_unknown; /* it is there and could not be listed: its files stay as they were */
+	via_time since; /* when it became what id says, as far as is known */
 	via_time listed;
 } reg_dir;
 
@@ -128,6 +131,10 @@ struct via_registry {
 	reg_dir *dirs;
 	uint32_t n_dirs;
 	uint32_t scanning;
+	uint32_t is_open;   /* what a scan finds from now on is news */
+	uint32_t verifies;  /* scans compare digests, since somebody asked for that */
+	uint32_t n_refused; /* files of the last scan */
+	via_time looked;    /* when reg_refresh() last had a reason to */
 	uint32_t closing;
 	reg_file *files;
 	reg_note *notes;

@@ -390,6 +390,7 @@ via_rc reg_open(const via_registry_options *options, const core_builtin *builtin
 		reg_free(r);
 		return rc;
 	}
+	r->is_open = 1;
 	*out = r;
 	return VIA_OK;
 }

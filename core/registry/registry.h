@@ -34,6 +34,10 @@ void reg_unhold(via_registry *r, reg_pin *pin);
 void reg_ctl_lock(via_registry *r, const via_ref *ref);
 void reg_ctl_unlock(via_registry *r, const via_ref *ref);
 
+/* Looks whether the module directories have changed, and scans if so: what came or went counts from then on.
+ * One stat for each directory; before a handshake. Failures leave everything as it was. */
+void reg_refresh(via_registry *r);
+
 /* Transports in the index, without loading. Calls fn for each, best score first; stops when fn returns
  * non-zero and returns that. The info is borrowed for the call; fn must not call the registry. */
 int reg_transports(via_registry *r, int (*fn)(void *arg, const via_provided *t), void *arg);

@@ -12,6 +12,7 @@
 /* A directory whose time changed less than this before it was listed may change again without
  * showing it. */
 #define SETTLED_NS 100000000u
+#define REFUSED_AGAIN_NS 1000000000u /* between looks of handshakes at files that were refused */
 
 /* -- identity texts ---------------------------------------------------------------------------- */
 
@@ -211,6 +212,14 @@ static via_rc examine_all(via_registry *r, const char *dir, reg_file *f, int how
 	return rc;
 }
 
+/* When what has this identity was changed, unless its clock is ahead of ours: then now. */
+static via_time changed_at(const os_file_id *id, via_time now)
+{
+	uint64_t clock = os_file_clock(), age = clock > id->mtime_ns ? clock - id->mtime_ns : 0;
+
+	return age < now ? now - age : 0;
+}
+
 /* Lists d into *out, sorted, each file examined. d gets what is known of the directory itself. */
 static via_rc scan_dir(via_registry *r, reg_dir *d, int how, reg_file **out)
 {
@@ -222,12 +231,13 @@ static via_rc scan_dir(via_registry *r, reg_dir *d, int how, reg_file **out)
 
 	exists = os_path_id(d->path, &id) == VIA_OK;
 	if (exists != d->exists || memcmp(&id, &d->id, sizeof id) != 0 || d->listed == 0)
-		d->since = now;
+		d->since = changed_at(&id, now);
 	d->exists = exists;
 	d->id = id;
 	d->listed = now;
 	d->reason = NULL;
 	rc = os_dir_list(&r->env, d->path, add_name, &l);
+	d->is_unknown = r->is_open && rc != VIA_OK && rc != VIA_NOTFOUND && rc != VIA_LIMIT;
 	if (rc == VIA_NOMEM) {
 		free_files(r, l.first);
 		return rc;
@@ -255,6 +265,7 @@ static void refresh(via_registry *r, reg_file *old, reg_file *f)
 {
 	if (memcmp(&old->id, &f->id, sizeof f->id) != 0)
 		reg_set_text(r, &old->load_reason, NULL);
+	old->is_news = old->vanished || (old->rc == VIA_OK) != (f->rc == VIA_OK);
 	env_free(&r->env, old->reason);
 	old->reason = f->reason;
 	f->reason = NULL;
@@ -277,8 +288,8 @@ static reg_file *take_old(reg_file **list, const char *path)
 	return NULL;
 }
 
-/* Lock held. Builtins stay in front; vanished files that are in use go to the end. */
-static void merge(via_registry *r, reg_file *fresh)
+/* Lock held. Builtins stay in front; vanished files that are in use go to the end, the others to *gone. */
+static void merge(via_registry *r, reg_file *fresh, reg_file **gone)
 {
 	reg_file *old = r->files, *list = NULL, **tail = &list, *f, *known;
 
@@ -287,8 +298,11 @@ static void merge(via_registry *r, reg_file *fresh)
 		tail = &old->next;
 		old = old->next;
 	}
+	r->n_refused = 0;
 	for (; (f = fresh) != NULL; tail = &(*tail)->next) {
 		fresh = f->next;
+		f->is_news = 1;
+		r->n_refused += f->rc != VIA_OK;
 		if (f->note != NULL)
 			f->note = reg_note_keep(r, f->note);
 		known = take_old(&old, f->path);
@@ -298,11 +312,19 @@ static void merge(via_registry *r, reg_file *fresh)
 	}
 	for (; (f = old) != NULL;) {
 		old = f->next;
-		if (f->gen == NULL && f->busy == REG_IDLE && f->users == 0) {
-			reg_file_free(r, f);
+		if (r->dirs[f->dir].is_unknown) {
+			r->n_refused += f->rc != VIA_OK;
+			*tail = f;
+			tail = &f->next;
 			continue;
 		}
+		f->is_news = !f->vanished;
 		f->vanished = 1;
+		if (f->gen == NULL && f->busy == REG_IDLE && f->users == 0) {
+			f->next = *gone;
+			*gone = f;
+			continue;
+		}
 		*tail = f;
 		tail = &f->next;
 	}
@@ -311,9 +333,52 @@ static void merge(via_registry *r, reg_file *fresh)
 	reg_index(r);
 }
 
+static const char *id_of(via_registry *r, const reg_file *f)
+{
+	const reg_note *n;
+
+	os_mutex_lock(&r->lock);
+	n = f->gen != NULL ? f->gen->note : f->note;
+	os_mutex_unlock(&r->lock);
+	return n != NULL && n->n.id[0] != '\0' ? n->n.id : f->label; /* notes stay until the end */
+}
+
+/* Puts into the log, once, what came and went. What it reads without the lock only scans write, and this is
+ * in one. */
+static void announce(via_registry *r, reg_file *f)
+{
+	for (; f != NULL; f = f->next) {
+		if (f->is_news == 0)
+			continue;
+		f->is_news = 0;
+		if (r->is_open == 0)
+			continue;
+		if (f->vanished)
+			reg_log(r, VIA_LOG_WARN, id_of(r, f),
+				"%s is gone: what has it loaded goes on, nothing new gets it",
+				f->path);
+		else if (f->rc != VIA_OK)
+			reg_log(r, VIA_LOG_WARN, id_of(r, f), "%s is refused: %s", f->path,
+				f->reason != NULL ? f->reason : via_rc_text(f->rc));
+		else
+			reg_log(r, VIA_LOG_INFO, id_of(r, f), "found %s", f->path);
+	}
+}
+
+/* All but the path, which others read without the lock. */
+static void take_dir(reg_dir *d, const reg_dir *fresh)
+{
+	d->reason = fresh->reason;
+	d->id = fresh->id;
+	d->exists = fresh->exists;
+	d->is_unknown = fresh->is_unknown;
+	d->since = fresh->since;
+	d->listed = fresh->listed;
+}
+
 static via_rc scan_all(via_registry *r, reg_dir *dirs, int how)
 {
-	reg_file *list = NULL, **tail = &list;
+	reg_file *list = NULL, **tail = &list, *gone = NULL;
 	via_rc rc = VIA_OK;
 	uint32_t i;
 
@@ -321,8 +386,8 @@ static via_rc scan_all(via_registry *r, reg_dir *dirs, int how)
 		dirs[i] = r->dirs[i];
 		dirs[i].reason = NULL;
 		rc = scan_dir(r, &dirs[i], how, tail);
-		while (*tail != NULL)
-			tail = &(*tail)->next;
+		for (; *tail != NULL; tail = &(*tail)->next)
+			(*tail)->dir = i;
 	}
 	if (rc != VIA_OK) {
 		free_files(r, list);
@@ -333,10 +398,16 @@ static via_rc scan_all(via_registry *r, reg_dir *dirs, int how)
 	os_mutex_lock(&r->lock);
 	for (i = 0; i < r->n_dirs; i++) {
 		env_free(&r->env, r->dirs[i].reason);
-		r->dirs[i] = dirs[i];
+		take_dir(&r->dirs[i], &dirs[i]);
 	}
-	merge(r, list);
+	merge(r, list, &gone);
 	os_mutex_unlock(&r->lock);
+	announce(r, r->files);
+	announce(r, gone);
+	while ((list = gone) != NULL) {
+		gone = list->next;
+		reg_file_free(r, list);
+	}
 	return VIA_OK;
 }
 
@@ -392,10 +463,12 @@ via_rc reg_scan(via_registry *r, int how)
 		os_cond_wait(&r->changed, &r->lock);
 	}
 	r->scanning = 1;
+	r->verifies |= how == REG_SCAN_VERIFY;
 	os_mutex_unlock(&r->lock);
 	if (how != REG_SCAN_CHANGED || is_stale(r)) {
 		dirs = env_alloc(&r->env, (uint64_t)(r->n_dirs + 1) * sizeof *dirs);
-		rc = dirs == NULL ? core_nomem("the list of modules") : scan_all(r, dirs, how);
+		rc = dirs == NULL ? core_nomem("the list of modules")
+				  : scan_all(r, dirs, r->verifies ? REG_SCAN_VERIFY : how);
 		env_free(&r->env, dirs);
 		if (rc == VIA_OK)
 			rc = 1;
@@ -421,4 +494,35 @@ via_rc via_registry_verify(via_registry *r)
 	via_rc rc = reg_scan(r, REG_SCAN_VERIFY);
 
 	return rc < 0 ? rc : VIA_OK;
+}
+
+/* A directory has other times than when it was listed; or was listed so soon after a change that another
+ * one may not show: it is looked at once more then; or something was refused, which may be over: looked at now
+ * and then. */
+static int is_due(via_registry *r, const reg_dir *d, const os_file_id *id, int exists, via_time now)
+{
+	if (exists != d->exists || (exists && memcmp(id, &d->id, sizeof *id) != 0))
+		return 1;
+	if (exists && d->listed - d->since < SETTLED_NS && now - d->since >= SETTLED_NS)
+		return 1;
+	return (d->is_unknown || r->n_refused != 0) && now - r->looked >= REFUSED_AGAIN_NS;
+}
+
+void reg_refresh(via_registry *r)
+{
+	via_time now = os_now();
+	os_file_id id;
+	int exists, due = 0;
+	uint32_t i;
+
+	for (i = 0; i < r->n_dirs && due == 0; i++) {
+		exists = os_path_id(r->dirs[i].path, &id) == VIA_OK;
+		os_mutex_lock(&r->lock);
+		due = is_due(r, &r->dirs[i], &id, exists, now);
+		if (due != 0)
+			r->looked = now;
+		os_mutex_unlock(&r->lock);
+	}
+	if (due != 0)
+		(void)reg_scan(r, REG_SCAN_CHANGED); /* the old list goes on when that fails */
 }

@@ -39,7 +39,7 @@ const char *reg_why(const reg_file *f, char *buf, uint32_t cap)
 {
 	if (f->gen != NULL) {
 		if (f->vanished)
-			return "the file is gone; the loaded copy goes on";
+			return "the file is gone; the loaded copy goes on for those who have it";
 		if (f->builtin == NULL && memcmp(&f->id, &f->gen->id, sizeof f->id) != 0)
 			return "the file was replaced; the loaded copy goes on until it is unloaded";
 		return "";
@@ -103,7 +103,7 @@ static void list_refused(via_registry *r, const reg_want *w, struct text *t)
 	t->cap -= 24; /* room for "; and N more" */
 	for (relevant = 1; relevant >= 0; relevant--)
 		for (f = r->files; f != NULL; f = f->next) {
-			if (f->gen != NULL || (f->rc == VIA_OK && !f->vanished) ||
+			if ((f->gen != NULL && !f->vanished) || (f->rc == VIA_OK && !f->vanished) ||
 			    would_provide(f, w) != relevant)
 				continue;
 			if (!full && append(t, "%s %s: %s", n_listed == 0 ? "; refused:" : ";",

@@ -350,6 +350,24 @@ void via_server_get_stats(via_server *s, via_server_stats *out)
 	memcpy(out, &st, n);
 }
 
+/* Whoever is woken says in the next turn of its loop that it was: nothing is counted for the watchdogs of those
+ * who have none, and an idle worker shows life as well as a busy one. */
+via_rc via_server_alive(via_server *s)
+{
+	uint32_t i, asked = atomic_load(&s->round), stuck = 0;
+
+	if (atomic_load(&s->state) != SERVER_RUNNING)
+		return VIA_OK;
+	for (i = 0; i < s->n_workers; i++)
+		stuck += atomic_load(&s->workers[i].round_asked) != asked;
+	if (stuck != 0)
+		return core_fail(VIA_BUSY, "%u of %u workers have not gone round since", stuck,
+				 s->n_workers);
+	atomic_store(&s->round, asked + 1);
+	server_wake_all(s);
+	return VIA_OK;
+}
+
 void via_server_reply(via_server *s, uint64_t token, via_rc rc, const void *response, uint64_t len)
 {
 	pending_reply(reg_pending(s->reg), token, rc, response, len);

@@ -132,6 +132,7 @@ struct server_worker {
 	os_mutex lock;             /* inbox */
 	struct server_conn *inbox; /* new sessions, and messages whose answer is ready */
 	atomic_int inbox_flag;
+	atomic_uint round_asked; /* via_server.round, when it last saw that somebody woke it */
 	struct server_conn *conns, *zombies, *graveyard;
 	struct server_conn *current; /* being pumped; NULL once it is closed */
 	atomic_uint n_conns;
@@ -186,6 +187,7 @@ struct via_server {
 	uint32_t n_workers;
 	struct server_pool pool;
 	_Atomic int state; /* enum server_state */
+	atomic_uint round; /* counts via_server_alive() */
 	os_mutex lock;     /* with idle */
 	os_cond idle;      /* a conn has gone */
 	atomic_uint n_conns, n_sessions;

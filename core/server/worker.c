@@ -29,6 +29,7 @@ static struct server_conn *take_inbox(struct server_worker *w)
 
 	if (atomic_exchange(&w->inbox_flag, 0) == 0)
 		return NULL;
+	atomic_store(&w->round_asked, atomic_load(&w->server->round));
 	os_waker_clear(
 		w->waker); /* after the flag, before the list: whatever comes meanwhile is not lost */
 	os_mutex_lock(&w->lock);
@@ -399,6 +400,7 @@ via_rc worker_open(via_server *s, struct server_worker *w)
 	w->kind = KEY_WAKER;
 	w->server = s;
 	w->tally = &s->tally[w - s->workers];
+	atomic_store(&w->round_asked, atomic_load(&s->round));
 	w->next_deadline = VIA_FOREVER;
 	w->ready_tail = &w->ready;
 	rc = os_poller_open(s->env, &w->poller);

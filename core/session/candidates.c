@@ -66,6 +66,7 @@ void candidates_collect(via_registry *reg, uint32_t configured, int is_server, c
 {
 	uint32_t missing;
 
+	reg_refresh(reg);
 	*out = (candidates){.configured = configured, .is_server = is_server};
 	if (is_offered(out, PROFILE_BASELINE, 0)) {
 		candidates_verdict(out, PROFILE_BASELINE, VIA_VERDICT_OFFERED, NULL);

@@ -136,6 +136,19 @@ def wait_until(condition, what):
         os.sched_yield()
 
 
+def open_gate(gate):
+    """Lets the call go on that waits at the FIFO, as soon as one does: tests/e2e/fixture_wedge.c."""
+
+    def is_open():
+        try:
+            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
+
+    wait_until(is_open, "a call at the gate")
+
+
 def reachable(path):
     try:
         Peer(path).s.close()

@@ -43,7 +43,7 @@ def keys_of_source(table):
     """Rows of a table of tools/viaductd/config.c: name, type, largest, least, words."""
     source = (ROOT / "tools/viaductd/config.c").read_text()
     rows = re.search(rf"^static const key {table}\[\] = {{\n(.*?)^}};", source, re.M | re.S).group(1)
-    found = re.findall(r'{"(\w+)", (V_\w+), \w+\(\w+\), ([^,]+), ([^,]+), (NULL|"[^"]*")}', rows)
+    found = re.findall(r'{"([\w.]+)", (V_\w+), \w+\(\w+\), ([^,]+), ([^,]+), (NULL|"[^"]*")}', rows)
     assert len(found) == rows.count("{"), rows
     return {name: (kind, cap, least, words.strip('"')) for name, kind, cap, least, words in found}
 

@@ -58,7 +58,7 @@ class Installed(unittest.TestCase):
         text = self.all_taken_in()
         sections = dict(re.findall(r"^\[(\w+)[^\]]*\]\n(.*?)(?=^\[|\Z)", text, re.M | re.S))
         for section in "daemon", "service":
-            keys = re.findall(r"^(\w+) = ", sections[section], re.M)
+            keys = re.findall(r"^([\w.]+) = ", sections[section], re.M)
             self.assertEqual(sorted(keys), sorted(keys_of_source(f"{section}_keys")), section)
         self.assertEqual(re.findall(r"^#[^ a-z\[\n].*", self.sample.read_text(), re.M), [], "neither a remark nor a key")
 
@@ -74,7 +74,7 @@ class Installed(unittest.TestCase):
         service = self.unit["Service"]
         self.assertEqual(service["ExecStart"], str(installed.PREFIX / installed.BIN / "viaductd"))
         self.assertTrue(pathlib.Path(str(self.root) + service["ExecStart"]).exists())
-        self.assertNotIn("WatchdogSec", service)  # the daemon pings none
+        self.assertEqual(service["WatchdogSec"], "30s")  # test_watchdog.py: the daemon pings
         users = (self.prefix / "lib/sysusers.d/viaduct.conf").read_text().splitlines()
         user = next(line.split()[1] for line in users if line.startswith("u "))
         self.assertEqual((service["User"], service["Group"]), (user, user))

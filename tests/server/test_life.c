@@ -122,6 +122,53 @@ STACK_TEST(life, a_new_server_takes_the_place_of_a_closed_one)
 	done();
 }
 
+/* -- life -------------------------------------------------------------------------------------- */
+
+STACK_TEST(life, a_worker_stuck_in_a_call_does_not_go_round)
+{
+	via_session *s;
+	int i;
+
+	serve(stack, 0, rig_held);
+	for (i = 0; i < 3; i++)
+		rig_until(via_server_alive(r.srv) == VIA_OK);
+	rig_gate(&svc, 1);
+	s = rig_connect(&r, "svc", NULL);
+	cr_assert_eq(rig_send_number(s, 1, 1), VIA_OK);
+	rig_until(atomic_load(&svc.held) == 1);
+	(void)via_server_alive(r.srv); /* the last time it could have gone round since */
+	for (i = 0; i < 3; i++)
+		cr_expect_eq(via_server_alive(r.srv), VIA_BUSY);
+	rig_until(via_server_alive(r.srv) == VIA_BUSY && /* the other one may need a moment, too */
+		  strcmp(via_error(), "1 of 2 workers have not gone round since") == 0);
+	rig_gate(&svc, 0);
+	rig_expect_number(s, 1, 1);
+	for (i = 0; i < 3; i++)
+		rig_until(via_server_alive(r.srv) == VIA_OK);
+	via_session_close(s);
+	cr_expect_eq(via_server_drain(r.srv, via_deadline(RIG_SOON)), VIA_OK, "%s", via_error());
+	cr_expect_eq(via_server_alive(r.srv), VIA_OK, "what was stopped is not stuck");
+	done();
+}
+
+STACK_TEST(life, threads_for_blocking_services_may_take_their_time)
+{
+	via_session *s;
+	int i;
+
+	serve(stack, VIA_SVC_BLOCKING, rig_held);
+	rig_gate(&svc, 1);
+	s = rig_connect(&r, "svc", NULL);
+	cr_assert_eq(rig_send_number(s, 1, 1), VIA_OK);
+	rig_until(atomic_load(&svc.held) == 1);
+	for (i = 0; i < 3; i++)
+		rig_until(via_server_alive(r.srv) == VIA_OK);
+	rig_gate(&svc, 0);
+	rig_expect_number(s, 1, 1);
+	via_session_close(s);
+	done();
+}
+
 /* -- drain ------------------------------------------------------------------------------------- */
 
 STACK_TEST(life, idle_sessions_are_closed_at_once)

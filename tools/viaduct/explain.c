@@ -94,10 +94,10 @@ typedef struct file_search {
 
 static const char *state_name(uint32_t state)
 {
-	static const char *const names[] = {"?",       "found",   "loaded",
-					    "retired", "refused", "shadowed"};
+	static const char *const names[] = {"?",       "found",    "loaded", "retired",
+					    "refused", "shadowed", "gone"};
 
-	return names[state <= VIA_FILE_SHADOWED ? state : 0];
+	return names[state <= VIA_FILE_GONE ? state : 0];
 }
 
 static int look_at_file(void *arg, const via_file_info *info)

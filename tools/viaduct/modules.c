@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static const char *const states[] = {"?", "found", "loaded", "retired", "refused", "shadowed"};
+static const char *const states[] = {"?",       "found",    "loaded", "retired",
+				     "refused", "shadowed", "gone"};
 static const char *const kinds[] = {"?", "transport", "codec", "service"};
 
 typedef struct listing {
@@ -17,7 +18,7 @@ typedef struct listing {
 
 static const char *state_name(uint32_t state)
 {
-	return states[state <= VIA_FILE_SHADOWED ? state : 0];
+	return states[state <= VIA_FILE_GONE ? state : 0];
 }
 
 static const char *kind_name(uint32_t number)

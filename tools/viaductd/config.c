@@ -45,6 +45,7 @@ static const key daemon_keys[] = {
 	{"pool", V_NUMBER, DAEMON(pool), 256, 1, NULL},
 	{"max_sessions", V_NUMBER, DAEMON(max_sessions), 65536, 1, NULL},
 	{"module_path", V_TEXT, DAEMON(module_path), INI_VALUE, 0, NULL},
+	{"modules.policy", V_WORD, DAEMON(module_policy), 0, 0, "any locked"},
 	{"policy", V_WORD, DAEMON(policy), 0, 0, "balanced latency frugal"},
 	{"log_level", V_WORD, DAEMON(log_level), 0, 0, "trace debug info warn error off"},
 	{"load", V_WORD, DAEMON(load), 0, 0, "copy direct"},
@@ -494,6 +495,13 @@ int conf_read(conf *c, const conf_source *from, char *why)
 		return 0;
 	if (!conf_load(c, from->file != NULL ? from->file : path, from->file != NULL, why))
 		return 0;
+	if (c->module_policy == VIA_MODULES_LOCKED && c->load == VIA_LOAD_DIRECT) {
+		(void)snprintf(
+			why, CONF_WHY,
+			"[daemon]: modules.policy = locked: expected load = copy, so that what "
+			"was checked is what is mapped, found load = direct");
+		return 0;
+	}
 	if (from->run_dir == NULL)
 		return 1;
 	if (strlen(from->run_dir) >= sizeof c->run_dir || from->run_dir[0] == '\0') {

@@ -39,6 +39,7 @@ typedef struct conf {
 	char module_path[INI_VALUE]; /* "" for the default */
 	uint64_t token, drain_ns;
 	uint32_t run_dir_mode, workers, pool, max_sessions, policy, load, log_level, serve;
+	uint32_t module_policy;
 	conf_service *services;
 	conf_module *modules;
 	uint32_t n_files; /* that were read */

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WATCH_LEAST_NS 10000000u /* no supervisor needs more looks than this asks for */
+
 static int fail_rc(via_rc rc, const char *what)
 {
 	const char *detail = via_error();
@@ -38,6 +40,7 @@ static int open_registry(daemon_state *d)
 
 	o.load_mode = d->c->load;
 	o.policy = d->c->policy;
+	o.module_policy = d->c->module_policy;
 	o.log_level = (int32_t)d->c->log_level;
 	o.module_path = d->c->module_path[0] != '\0' ? d->c->module_path : NULL;
 	o.log = log_from_library;
@@ -53,6 +56,9 @@ static int open_registry(daemon_state *d)
 		if (rc != VIA_OK)
 			return fail_rc(rc, m->id);
 	}
+	/* a module that differs is named now and not by the first call that needs it */
+	if (o.module_policy == VIA_MODULES_LOCKED && via_registry_verify(d->registry) != VIA_OK)
+		return fail_rc(VIA_IO, "modules.policy = locked");
 	return plan_make(d->registry, d->c, &d->services);
 }
 
@@ -98,10 +104,19 @@ static int start(daemon_state *d)
 
 static int report_file(void *arg, const via_file_info *info)
 {
+	static const char *const names[] = {[VIA_FILE_LOADED] = "loaded",
+					    [VIA_FILE_RETIRED] = "retired",
+					    [VIA_FILE_REFUSED] = "refused",
+					    [VIA_FILE_GONE] = "gone"};
+	const char *name = info->state <= VIA_FILE_GONE ? names[info->state] : NULL;
+
 	(void)arg;
-	if (info->state == VIA_FILE_LOADED || info->state == VIA_FILE_RETIRED)
-		log_line(VIA_LOG_INFO, "module %s %s is %s: %s", info->id, info->version,
-			 info->state == VIA_FILE_LOADED ? "loaded" : "retired", info->path);
+	if (name != NULL && info->reason[0] != '\0')
+		log_line(VIA_LOG_INFO, "module %s %s is %s: %s: %s", info->id, info->version, name,
+			 info->path, info->reason);
+	else if (name != NULL)
+		log_line(VIA_LOG_INFO, "module %s %s is %s: %s", info->id, info->version, name,
+			 info->path);
 	return 0;
 }
 
@@ -135,15 +150,69 @@ static void out_of_patience(void)
 	supervisor_end(CLI_FAILED);
 }
 
+/* -- watchdog -------------------------------------------------------------------------------- */
+
+/* The daemon works while every worker of every service goes round its loop between two looks: then it takes
+ * connections in and answers. This thread itself cannot be stuck where the word comes from. Threads for blocking
+ * services may take as long as they like. After a bad look the next ones follow quickly, so that the workers
+ * have nearly all of the watchdog's time to come back. */
+static void watch(daemon_state *d)
+{
+	int is_stuck = 0;
+	served *s;
+
+	for (s = d->services; s != NULL; s = s->next)
+		is_stuck |= !served_works(s, d->is_stuck);
+	if (!is_stuck)
+		tell(SUPERVISOR_WORKS, 0);
+	if (!is_stuck && d->is_stuck)
+		log_line(VIA_LOG_INFO, "all workers go on");
+	d->is_stuck = is_stuck;
+	d->watch_at = via_deadline(d->watch_ns / (is_stuck ? 16 : 2));
+}
+
+/* Without a watchdog it sleeps until somebody wants something. */
+static int next_request(daemon_state *d)
+{
+	via_time now;
+	int what = 0;
+
+	if (d->watch_ns == 0)
+		return sys_signals_wait();
+	while (what == 0) {
+		now = via_now();
+		if (now >= d->watch_at)
+			watch(d);
+		else
+			what = sys_signals_wait_for(d->watch_at - now);
+	}
+	return what;
+}
+
+static void find_watchdog(daemon_state *d)
+{
+	char why[SYS_WHY];
+
+	if (!supervisor_watchdog(&d->watch_ns, why))
+		log_line(VIA_LOG_WARN, "%s: there will be no word to a watchdog", why);
+	if (d->watch_ns != 0 && d->watch_ns < WATCH_LEAST_NS)
+		d->watch_ns = WATCH_LEAST_NS;
+}
+
+/* -- serving --------------------------------------------------------------------------------- */
+
 static int serve(daemon_state *d)
 {
-	int status = start(d), what;
+	int status, what;
 
+	find_watchdog(d);
+	status = start(d);
 	if (status != CLI_OK)
 		return status;
 	tell(SUPERVISOR_READY, 0);
-	while ((what = sys_signals_wait()) != SYS_STOP) {
+	while ((what = next_request(d)) != SYS_STOP) {
 		if (what == SYS_REPORT) {
+			(void)via_registry_scan(d->registry); /* else the report says what was */
 			(void)via_registry_files(d->registry, report_file, NULL);
 			report(d, "report");
 		} else {

@@ -39,6 +39,9 @@ typedef struct daemon_state {
 	served *services;      /* in the order in which they were found */
 	served *abandoned;     /* their modules still have calls */
 	via_server_stats gone; /* counters of servers that were closed */
+	uint64_t watch_ns;     /* within that the supervisor wants a word; 0: it wants none */
+	via_time watch_at;     /* when the services are looked at again */
+	int is_stuck;          /* one did not go on the last time */
 } daemon_state;
 
 /* daemon.c */
@@ -60,6 +63,9 @@ via_rc served_start(served *s, via_registry *r, const char *run_dir);
 void served_drain(served *list, uint64_t ns);
 /* Closes the server; adds its counters to *gone. Waits for calls that were abandoned. */
 void served_close(served *s, via_server_stats *gone);
+/* 1: its workers have gone round since this was asked last, and are asked again. Else the log says so, unless
+ * is_known. */
+int served_works(served *s, int is_known);
 void served_add_stats(const served *s, via_server_stats *sum);
 
 /* reload.c */

@@ -40,6 +40,7 @@ static void keep_fixed(conf *next, const conf *now)
 	keep_text("run_dir", next->run_dir, now->run_dir);
 	keep_text("module_path", next->module_path, now->module_path);
 	keep_number("run_dir_mode", &next->run_dir_mode, now->run_dir_mode);
+	keep_number("modules.policy", &next->module_policy, now->module_policy);
 	keep_number("policy", &next->policy, now->policy);
 	keep_number("load", &next->load, now->load);
 	keep_number("log_level", &next->log_level, now->log_level);

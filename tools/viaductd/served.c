@@ -89,6 +89,17 @@ void served_drain(served *list, uint64_t ns)
 	free(all);
 }
 
+int served_works(served *s, int is_known)
+{
+	if (s->server == NULL || via_server_alive(s->server) == VIA_OK)
+		return 1;
+	if (!is_known)
+		log_line(VIA_LOG_WARN,
+			 "%s: %s the last look: no word to the watchdog until they have", s->name,
+			 via_error());
+	return 0;
+}
+
 void served_add_stats(const served *s, via_server_stats *sum)
 {
 	via_server_stats one = {.struct_size = sizeof one};

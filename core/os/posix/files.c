@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int os_path_is_absolute(const char *path)
@@ -191,6 +192,14 @@ via_rc posix_read_at(const core_env *e, int fd, uint64_t offset, void *buf, uint
 via_rc os_file_read(os_file *f, uint64_t offset, void *buf, uint64_t len)
 {
 	return posix_read_at(f->e, f->fd, offset, buf, len);
+}
+
+uint64_t os_file_clock(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * POSIX_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 via_rc os_path_id(const char *path, os_file_id *out)

@@ -210,6 +210,14 @@ via_rc os_file_read(os_file *f, uint64_t offset, void *buf, uint64_t len)
 	return win_read_at(f->e, f->h, offset, buf, len);
 }
 
+uint64_t os_file_clock(void)
+{
+	FILETIME now;
+
+	GetSystemTimeAsFileTime(&now);
+	return (((uint64_t)now.dwHighDateTime << 32) + now.dwLowDateTime) * 100u;
+}
+
 via_rc os_path_id(const char *path, os_file_id *out)
 {
 	const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;

@@ -95,13 +95,16 @@ VIA_API via_rc via_registry_open(const via_registry_options *options, via_regist
  */
 VIA_API via_rc via_registry_close(via_registry *r);
 
-/** Looks at the module path again. New files appear, vanished ones disappear unless loaded. */
+/**
+ * Looks at the module path again. New files appear, vanished ones disappear; what is loaded of those stays
+ * with whoever holds it. Handshakes look by themselves whether a directory has changed.
+ */
 VIA_API via_rc via_registry_scan(via_registry *r);
 
 /**
  * Scans, and under VIA_MODULES_LOCKED also compares the digest of every file with its lock: what
  * differs is VIA_FILE_REFUSED with both digests as the reason. Loading compares in any case; this
- * is for who wants to know before, and reads every file whole. Executes nothing.
+ * is for who wants to know before, and reads every file whole, as all later scans do. Executes nothing.
  */
 VIA_API via_rc via_registry_verify(via_registry *r);
 
@@ -112,6 +115,7 @@ enum {
 	VIA_FILE_RETIRED = 3,  /**< finished; its code stays mapped */
 	VIA_FILE_REFUSED = 4,  /**< see reason */
 	VIA_FILE_SHADOWED = 5, /**< another file of the same id came first; see reason */
+	VIA_FILE_GONE = 6,     /**< loaded, but not there any more: nobody gets it who has it not */
 };
 
 /** One component that a file says it provides. */

@@ -73,6 +73,16 @@ typedef struct via_server_stats {
 /** Reads the counters: out->struct_size bytes of them. Threads: any. */
 VIA_API void via_server_get_stats(via_server *s, via_server_stats *out);
 
+/**
+ * For watchdogs: whether every worker has gone round its loop since the last time this was asked, and asks
+ * again, which wakes each worker once. A worker that is stuck in a call cannot go round; threads for blocking
+ * services may take their time and are not asked. Not beside via_server_drain() or via_server_close().
+ *
+ * @retval VIA_OK    all have, or nobody has asked before, or the server does not run
+ * @retval VIA_BUSY  at least one has not; the detail says how many, and none is asked again
+ */
+VIA_API via_rc via_server_alive(via_server *s);
+
 /** Completes a call that a program's own service left with VIA_PENDING; as via_host.reply. Threads: any. */
 VIA_API void via_server_reply(via_server *s, uint64_t token, via_rc rc, const void *response,
 			      uint64_t len);
