@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Always below /tmp: names of sockets must be short. */
 int place_make(char path[RIG_NAME_MAX], char *why)
 {
-	(void)snprintf(path, RIG_NAME_MAX, "/tmp/viaduct-check-XXXXXX");
+	(void)snprintf(path, RIG_NAME_MAX, "/tmp/viaduct-check-%ld-XXXXXX", (long)getpid());
 	if (mkdtemp(path) != NULL)
 		return 1;
 	(void)snprintf(why, SYS_WHY, "expected a directory below /tmp, found: %s", strerror(errno));
