@@ -203,6 +203,7 @@ class Usage(Case):
                      if host.WINDOWS else "SIGABRT"])
 
 
+@posix_only("signals")
 class Tidy(Case):
     """Nothing is left behind: no directory, no process."""
 
@@ -225,14 +226,12 @@ class Tidy(Case):
         self.addCleanup(p.kill)
         return p
 
-    @posix_only("modes")
     def test_after_a_crash_and_a_timeout(self):
         for flaw, only in (("crashes", "loop: link_waiting.a_record_wakes"), ("deaf", "loop: link_ending.last_words*")):
             p = self.start("--module", module(flaw, BROKEN), "--only", only, "--seconds", "2")
             out, _ = p.communicate(timeout=DEADLINE)
             self.assertEqual((p.returncode, self.left(p.pid)), (1, []), out)
 
-    @posix_only("signals")
     def test_when_told_to_end(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             p = self.start("--module", module("deaf", BROKEN), "--only", "loop: *wakes*")
@@ -243,7 +242,6 @@ class Tidy(Case):
             p.communicate(timeout=DEADLINE)
             self.assertEqual((p.returncode, self.left(p.pid)), (-number, []))
 
-    @posix_only("signals")
     def test_when_nobody_listens(self):
         p = self.start("--module", module("loop"), "--only", "loop: link_address.*")
         p.stdout.close()

@@ -124,10 +124,11 @@ static int default_dir(char dir[SYS_PATH], char *why)
 		if (is_there(path))
 			return sys_full_path(path, dir, why);
 	}
-	(void)snprintf(why, SYS_WHY,
-		       "expected modules in %.200s, found no such directory; see "
-		       "--baseline-dir",
-		       places[0]);
+	(void)snprintf(
+		why, SYS_WHY,
+		"expected modules in %.150s, seen from this program, found no such directory; "
+		"see --baseline-dir",
+		places[0]);
 	return 0;
 }
 
