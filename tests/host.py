@@ -102,7 +102,7 @@ def _skipped(file):
 
 def _listing():
     here = pathlib.Path(__file__).parent
-    found = [s for f in sorted([*here.glob("tools/*_test.py"), *here.glob("e2e/test_*.py")]) for s in _skipped(f)]
+    found = [s for f in sorted([*here.glob("*/*_test.py"), *here.glob("e2e/test_*.py")]) for s in _skipped(f)]
     lines = ["Tests of the programs that do not run against a Windows build, and why. Written by tests/host.py list.",
              "command_test.py Vectors takes the first vector of each kind there; tests/codecs reads all of them.", ""]
     for reason, text in REASONS.items():

@@ -149,22 +149,85 @@ static void host_init(rig_host *h)
 
 /* -- modules ----------------------------------------------------------------------------------- */
 
-static void load_layer(rig_layer *l, const char *name, size_t len)
+static int has_word(const char *list, const char *word)
 {
-	char file[512];
-	via_module_entry_fn entry;
+	size_t len = strlen(word);
 
-	snprintf(file, sizeof file, "%s/%.*s" RIG_MODULE_SUFFIX, VIA_TEST_MODULE_DIR, (int)len,
-		 name);
-	l->image = rig_image_open(file);
-	cr_assert_not_null(l->image, "cannot load a module of the stack");
+	for (; list != NULL; list = strchr(list, ',')) {
+		list += *list == ',';
+		if (strncmp(list, word, len) == 0 && (list[len] == ',' || list[len] == '\0'))
+			return 1;
+	}
+	return 0;
+}
+
+/* Of several transports the one of that name or id; else the first. */
+static const via_transport *transport_of(const via_module_desc *d, const char *name)
+{
+	const via_transport *first = NULL;
+	uint32_t i;
+
+	for (i = 0; i < d->n_components; i++) {
+		const via_component *c =
+			(const void *)((const char *)d->components + (size_t)i * d->component_size);
+		const via_transport *t = c->vtable;
+
+		if (c->kind != VIA_KIND_TRANSPORT || t == NULL)
+			continue;
+		if (strcmp(c->id, name) == 0 || has_word(t->schemes, name))
+			return t;
+		if (first == NULL)
+			first = t;
+	}
+	return first;
+}
+
+static const char *flaw_of(const via_module_desc *d)
+{
+	if (d == NULL || d->magic != VIA_MODULE_MAGIC)
+		return "expected a descriptor with VIA_MODULE_MAGIC, found none";
+	if (d->abi_major != VIA_ABI_MAJOR || d->abi_minor > VIA_ABI_MINOR)
+		return "expected a module for an ABI that is not newer than this program's";
+	if (d->layout != VIA_LAYOUT)
+		return "expected the layout of this ABI, found another: see the compiler's options";
+	return NULL;
+}
+
+int rig_load(rig_layer *l, const char *name, char *why, size_t cap)
+{
+	char file[4096];
+	via_module_entry_fn entry;
+	const char *flaw;
+	via_rc rc;
+
+	rig_module_file(name, file, sizeof file);
+	l->image = rig_image_open(file, why, cap);
+	if (l->image == NULL)
+		return 0;
 	entry = (via_module_entry_fn)rig_image_symbol(l->image, VIA_MODULE_SYMBOL);
-	cr_assert(entry != NULL, "no entry symbol");
-	cr_assert_eq(entry(VIA_ABI_MINOR, &l->desc), VIA_OK);
-	cr_assert_eq(l->desc->magic, VIA_MODULE_MAGIC);
-	cr_assert_eq(l->desc->layout, VIA_LAYOUT);
-	cr_assert_eq(l->desc->components->kind, VIA_KIND_TRANSPORT);
-	l->t = l->desc->components->vtable;
+	if (entry == NULL) {
+		snprintf(why, cap, "expected the symbol " VIA_MODULE_SYMBOL ", found none");
+		return 0;
+	}
+	rc = entry(VIA_ABI_MINOR, &l->desc);
+	if (rc != VIA_OK) {
+		snprintf(why, cap, "expected VIA_OK of " VIA_MODULE_SYMBOL "(), found %d", rc);
+		return 0;
+	}
+	flaw = flaw_of(l->desc);
+	l->t = flaw == NULL ? transport_of(l->desc, name) : NULL;
+	if (l->t == NULL)
+		snprintf(why, cap, "%s", flaw != NULL ? flaw : "expected a transport, found none");
+	return l->t != NULL;
+}
+
+static void load_layer(rig_layer *l, const char *word, size_t len)
+{
+	char name[RIG_NAME_MAX], why[512];
+
+	cr_assert_lt(len, sizeof name);
+	snprintf(name, sizeof name, "%.*s", (int)len, word);
+	cr_assert(rig_load(l, name, why, sizeof why), "%s: %s", name, why);
 }
 
 /* Words between from and end, joined by '+', the last one first. */
@@ -194,19 +257,56 @@ static rig_layer *layer_at(rig *r, uint32_t i)
 	return i < r->n ? &r->layer[i] : &r->up[i - r->n];
 }
 
+static const via_lifecycle *life_of(const rig_layer *l)
+{
+	static const via_lifecycle none = {.struct_size = sizeof none};
+
+	return l->desc->life != NULL ? l->desc->life : &none;
+}
+
+static via_rc layer_up(rig_layer *l, const via_host *h, const char *config)
+{
+	const via_lifecycle *life = life_of(l);
+	via_rc rc = life->init != NULL ? life->init(h, config, &l->self) : VIA_OK;
+
+	if (rc != VIA_OK)
+		return rc;
+	l->is_up = 1;
+	return life->start != NULL ? life->start(l->self) : VIA_OK;
+}
+
+/* Nothing is open any more, so nothing is left to drain. */
+static void layer_down(rig_layer *l)
+{
+	const via_lifecycle *life = life_of(l);
+
+	if (!l->is_up)
+		return;
+	if (life->pause != NULL)
+		cr_expect_eq(life->pause(l->self), VIA_OK);
+	if (life->drain != NULL)
+		cr_expect_eq(life->drain(l->self, rig_now() + RIG_SOON), VIA_OK);
+	if (life->stop != NULL)
+		cr_expect_eq(life->stop(l->self), VIA_OK);
+	if (life->fini != NULL)
+		life->fini(l->self);
+	l->self = NULL;
+	l->is_up = 0;
+}
+
 via_rc rig_init_modules(rig *r, const char *config)
 {
 	uint32_t i;
 
 	for (i = 0; i < n_layers(r); i++) {
-		rig_layer *l = layer_at(r, i);
-		via_rc rc = l->desc->life->init(&r->host.h, i == 0 ? config : NULL, &l->self);
+		via_rc rc = layer_up(layer_at(r, i), &r->host.h, i == 0 ? config : NULL);
 
 		if (rc != VIA_OK) {
 			rig_fini_modules(r);
 			return rc;
 		}
 	}
+	r->own = atomic_load(&r->host.live);
 	return VIA_OK;
 }
 
@@ -214,13 +314,8 @@ void rig_fini_modules(rig *r)
 {
 	uint32_t i;
 
-	for (i = n_layers(r); i > 0; i--) {
-		rig_layer *l = layer_at(r, i - 1);
-
-		if (l->self != NULL)
-			l->desc->life->fini(l->self);
-		l->self = NULL;
-	}
+	for (i = n_layers(r); i > 0; i--)
+		layer_down(layer_at(r, i - 1));
 }
 
 void rig_open(rig *r, const char *stack)
@@ -244,7 +339,7 @@ void rig_open(rig *r, const char *stack)
 		r->profile = (uint32_t)strtoul(profile + 1, NULL, 16);
 	rig_dir_make(r->dir, sizeof r->dir);
 	rig_system_warm_up();
-	cr_assert_eq(rig_init_modules(r, NULL), VIA_OK);
+	cr_assert_eq(rig_init_modules(r, NULL), VIA_OK, "%s", rig_detail());
 	r->descriptors = rig_descriptors();
 	r->mappings = rig_mappings();
 }
@@ -257,10 +352,8 @@ void rig_check_files(rig *r, uint32_t expected)
 
 void rig_check_clean(rig *r)
 {
-	int64_t own = n_layers(r); /* one state per module */
-
-	cr_assert_eq(atomic_load(&r->host.live), own, "%lld allocations are left",
-		     (long long)(atomic_load(&r->host.live) - own));
+	cr_assert_eq(atomic_load(&r->host.live), r->own, "%lld allocations are left",
+		     (long long)(atomic_load(&r->host.live) - r->own));
 	cr_assert_eq(rig_descriptors(), r->descriptors, "%u descriptors, %u before",
 		     rig_descriptors(), r->descriptors);
 	cr_assert_eq(rig_mappings(), r->mappings, "%u mappings, %u before", rig_mappings(),
@@ -283,7 +376,7 @@ void rig_close(rig *r)
 
 const char *rig_option(const rig *r, const char *key, const char *value)
 {
-	static _Thread_local char line[64];
+	static _Thread_local char line[RIG_NAME_MAX + 64];
 
 	snprintf(line, sizeof line, "%s.%s=%s\n", r->baseline, key, value);
 	return line;

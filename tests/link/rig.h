@@ -7,50 +7,14 @@
 #ifndef VIA_TESTS_LINK_RIG_H
 #define VIA_TESTS_LINK_RIG_H
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <viaduct/module.h>
 
-enum { RIG_MAX_LAYERS = 4, RIG_STACK_MAX = 32 };
+enum { RIG_MAX_LAYERS = 4, RIG_NAME_MAX = 64, RIG_STACK_MAX = 160 };
 #define RIG_MS ((uint64_t)1000000)
 #define RIG_SOON (10000 * RIG_MS) /* deadline of what must happen */
-
-/* -- stacks ------------------------------------------------------------------------------------ */
-
-#define VIA_STACK(spec) spec,
-#if defined(_WIN32)
-#define VIA_STACK_POSIX(spec)
-#define VIA_STACK_WINDOWS(spec) spec,
-#define VIA_UPGRADE_WINDOWS(spec) spec,
-#else
-#define VIA_STACK_POSIX(spec) spec,
-#define VIA_STACK_WINDOWS(spec)
-#define VIA_UPGRADE_WINDOWS(spec)
-#endif
-#if defined(__linux__)
-#define VIA_UPGRADE_LINUX(spec) spec,
-#else
-#define VIA_UPGRADE_LINUX(spec)
-#endif
-
-/* STACK_TEST(suite, name) { ... }: runs once per line of stacks.def, with its text in `stack`. */
-#define STACK_TEST(S, N) \
-	ParameterizedTestParameters(S, N) \
-	{ \
-		return cr_make_param_array(char[RIG_STACK_MAX], rig_stacks, \
-					   sizeof rig_stacks / sizeof rig_stacks[0]); \
-	} \
-	ParameterizedTest(char stack[RIG_STACK_MAX], S, N)
-/* The same for what only baselines do: once per line without an upgrade. */
-#define BASELINE_TEST(S, N) \
-	ParameterizedTestParameters(S, N) \
-	{ \
-		return cr_make_param_array(char[RIG_STACK_MAX], rig_baselines, \
-					   sizeof rig_baselines / sizeof rig_baselines[0]); \
-	} \
-	ParameterizedTest(char stack[RIG_STACK_MAX], S, N)
 
 /* -- host -------------------------------------------------------------------------------------- */
 
@@ -82,12 +46,13 @@ typedef struct rig_layer {
 	const via_module_desc *desc;
 	const via_transport *t;
 	void *self;
+	int is_up; /* initialised */
 } rig_layer;
 
 typedef struct rig {
 	rig_host host;
 	char stack[RIG_STACK_MAX];
-	char baseline[16];
+	char baseline[RIG_NAME_MAX];
 	char dir[64];                    /* the run directory: exists, empty, 0700 */
 	rig_layer layer[RIG_MAX_LAYERS]; /* baseline first */
 	rig_layer up[RIG_MAX_LAYERS];    /* the upgrade first; none without '>' */
@@ -97,9 +62,15 @@ typedef struct rig {
 	via_link *a, *b;                /* dialled, accepted; with an upgrade: its data links */
 	uint64_t session_id;            /* of the last pair that was upgraded */
 	char decor[160];                /* configuration of decorators, or empty */
+	int64_t own;                    /* allocations of the modules' own state */
 	uint32_t descriptors, mappings; /* when it was opened */
 } rig;
 
+/* The file of the module that a stack calls so. rig_modules.c looks into the build; the program for
+ * third parties has its own answer. */
+void rig_module_file(const char *name, char *file, size_t cap);
+/* Maps it and asks for its transport of that name. 1, or 0 with a sentence. */
+int rig_load(rig_layer *l, const char *name, char *why, size_t cap);
 /* Loads the modules, makes the run directory. Fails the test if it cannot. */
 void rig_open(rig *r, const char *stack);
 /* Closes what is open and checks that nothing is left. */

@@ -11,9 +11,12 @@
 #define RIG_MODULE_SUFFIX ".so"
 #endif
 
-void *rig_image_open(const char *file);
+/* NULL with a sentence. */
+void *rig_image_open(const char *file, char *why, size_t cap);
 void (*rig_image_symbol(void *image, const char *name))(void);
 void rig_handle_close(const via_handle *h);
+/* Where run directories are made instead of among the temporary ones; NULL: there. */
+extern const char *rig_dir_parent;
 void rig_dir_make(char *buf, size_t cap);
 void rig_dir_remove(const char *dir);
 /* Does once what the C library does lazily, so that it is not counted as a leak. */

@@ -16,12 +16,14 @@
 
 #define WORD_SLICE (4 * RIG_MS)
 
-void *rig_image_open(const char *file)
+const char *rig_dir_parent;
+
+void *rig_image_open(const char *file, char *why, size_t cap)
 {
 	void *p = dlopen(file, RTLD_NOW | RTLD_LOCAL);
 
 	if (p == NULL)
-		cr_log_error("%s", dlerror());
+		snprintf(why, cap, "expected a file that can be loaded, found: %s", dlerror());
 	return p;
 }
 
@@ -36,7 +38,10 @@ void (*rig_image_symbol(void *image, const char *name))(void)
 
 void rig_dir_make(char *buf, size_t cap)
 {
-	snprintf(buf, cap, "/tmp/viaduct-link-XXXXXX");
+	if (rig_dir_parent != NULL)
+		snprintf(buf, cap, "%s/XXXXXX", rig_dir_parent);
+	else
+		snprintf(buf, cap, "/tmp/viaduct-link-XXXXXX");
 	cr_assert_not_null(mkdtemp(buf), "no temporary directory");
 }
 

@@ -4,16 +4,26 @@
 #include <stdlib.h>
 #include <windows.h>
 
-void *rig_image_open(const char *file)
-{
-	char path[512];
-	char *p;
+enum { MAX_PATH_UNITS = 4096 };
 
-	snprintf(path, sizeof path, "%s", file);
-	for (p = path; *p != '\0'; p++)
-		if (*p == '/')
-			*p = '\\';
-	return (void *)LoadLibraryA(path);
+const char *rig_dir_parent;
+
+void *rig_image_open(const char *file, char *why, size_t cap)
+{
+	wchar_t path[MAX_PATH_UNITS];
+	wchar_t *p;
+	HMODULE image = NULL;
+
+	if (MultiByteToWideChar(CP_UTF8, 0, file, -1, path, MAX_PATH_UNITS) > 0) {
+		for (p = path; *p != L'\0'; p++)
+			if (*p == L'/')
+				*p = L'\\';
+		image = LoadLibraryW(path);
+	}
+	if (image == NULL)
+		snprintf(why, cap, "expected a file that can be loaded, found error %lu",
+			 GetLastError());
+	return (void *)image;
 }
 
 void (*rig_image_symbol(void *image, const char *name))(void)

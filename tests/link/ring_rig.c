@@ -1,6 +1,5 @@
 /* tests/link/ring_rig.c - a session's rings by hand. */
 #include "ring_rig.h"
-#include "rig_os.h"
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,14 +7,9 @@
 static void load(pair *p)
 {
 	rig_layer *l = &p->ring;
-	via_module_entry_fn entry;
+	char why[512];
 
-	l->image = rig_image_open(VIA_TEST_MODULE_DIR "/ring" RIG_MODULE_SUFFIX);
-	cr_assert_not_null(l->image, "cannot load the ring module");
-	entry = (via_module_entry_fn)rig_image_symbol(l->image, VIA_MODULE_SYMBOL);
-	cr_assert(entry != NULL, "no entry symbol");
-	cr_assert_eq(entry(VIA_ABI_MINOR, &l->desc), VIA_OK);
-	l->t = l->desc->components->vtable;
+	cr_assert(rig_load(l, "ring", why, sizeof why), "%s", why);
 	cr_assert_eq(l->desc->life->init(&p->r.host.h, NULL, &l->self), VIA_OK);
 	p->r.descriptors = rig_descriptors();
 	p->r.mappings = rig_mappings(); /* the image is not a leak */

@@ -3,21 +3,20 @@
 
 #include <stdio.h>
 
-static const char *const words[] = {[PASSED] = "PASS",
-				    [FAILED] = "FAIL",
-				    [SKIPPED] = "SKIP",
-				    [CRASHED] = "FAIL",
-				    [TIMED_OUT] = "FAIL"};
+static const char *const words[] = {[PASSED] = "PASS",  [FAILED] = "FAIL",    [SKIPPED] = "SKIP",
+				    [CRASHED] = "FAIL", [TIMED_OUT] = "FAIL", [STOPPED] = "FAIL"};
 static const char *const reasons[] = {[PASSED] = "",
 				      [FAILED] = "",
 				      [SKIPPED] = "",
 				      [CRASHED] = "CRASH! ",
-				      [TIMED_OUT] = "Timed out. "};
+				      [TIMED_OUT] = "Timed out. ",
+				      [STOPPED] = "Stopped. "};
 static const char *const elements[] = {[PASSED] = "",
 				       [FAILED] = "<failure type=\"assert\"/>",
 				       [SKIPPED] = "<skipped/>",
 				       [CRASHED] = "<error type=\"crash\"/>",
-				       [TIMED_OUT] = "<error type=\"timeout\"/>"};
+				       [TIMED_OUT] = "<error type=\"timeout\"/>",
+				       [STOPPED] = "<error type=\"stopped\"/>"};
 
 static int open_file(void **out, const char *path)
 {

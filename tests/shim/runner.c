@@ -8,43 +8,20 @@ struct options {
 	const char *filter, *xml, *tap;
 	double timeout;
 	int list, verbose, quiet, in_process;
-	char *worker; /* "suite/name#parameter": run this one and leave */
-	char *call;   /* for shim_call */
+	const char *worker; /* "suite/name#parameter": run this one and leave */
+	const char *call;   /* for shim_call */
 };
 
 static struct options opt = {.filter = "*"};
 
 /* -- choosing tests --------------------------------------------------------------------------------- */
 
-static int glob_match(const char *pattern, const char *text)
-{
-	for (; *pattern != '\0'; pattern++, text++) {
-		if (*pattern == '*') {
-			while (*pattern == '*')
-				pattern++;
-			do {
-				if (glob_match(pattern, text))
-					return 1;
-			} while (*text++ != '\0');
-			return 0;
-		}
-		if (*text == '\0' || (*pattern != '?' && *pattern != *text))
-			return 0;
-	}
-	return *text == '\0';
-}
-
-static void test_id(const struct shim_test *test, char *buf, size_t cap)
-{
-	snprintf(buf, cap, "%s/%s", test->suite, test->name);
-}
-
 static int is_wanted(const struct shim_test *test)
 {
-	char id[256];
+	char name[SHIM_ID];
 
-	test_id(test, id, sizeof id);
-	return glob_match(opt.filter, id);
+	shim_name(test, name, sizeof name);
+	return shim_matches(opt.filter, name);
 }
 
 /* -- options: those of Criterion that we use; others are refused, not ignored ---------------------- */
@@ -106,46 +83,22 @@ static int parse_options(int argc, char **argv)
 
 /* -- running ---------------------------------------------------------------------------------------- */
 
-static int run_worker(char *id)
-{
-	const struct shim_test *test;
-	char *number = strchr(id, '#');
-	size_t param = 0;
-	char name[256];
-
-	process_is_worker();
-	if (number != NULL) {
-		*number = '\0';
-		param = (size_t)strtoul(number + 1, NULL, 10);
-	}
-	for (test = shim_tests; test != NULL; test = test->next) {
-		test_id(test, name, sizeof name);
-		if (strcmp(name, id) == 0)
-			return shim_run(test, param);
-	}
-	fprintf(stderr, "there is no test '%s'\n", id);
-	return WORKER_FAILED;
-}
-
 static enum outcome run_one(const struct shim_test *test, size_t param)
 {
-	const struct criterion_test_opts *suite = shim_suite_opts(test);
-	double seconds = opt.timeout;
-	char id[300];
+	char id[SHIM_ID];
+	const char *const args[] = {"--worker", id, NULL};
+	struct worker w = {.args = args, .expected = &test->opts};
 
-	if (test->opts.disabled || suite->disabled)
+	if (shim_is_disabled(test))
 		return SKIPPED;
 	if (opt.in_process) {
 		int code = shim_run(test, param);
 
 		return code == WORKER_PASSED ? PASSED : code == WORKER_SKIPPED ? SKIPPED : FAILED;
 	}
-	if (test->opts.timeout > 0)
-		seconds = test->opts.timeout;
-	else if (suite->timeout > 0)
-		seconds = suite->timeout;
-	snprintf(id, sizeof id, "%s/%s#%zu", test->suite, test->name, param);
-	return process_run(id, seconds, &test->opts);
+	shim_id(test, param, id, sizeof id);
+	w.seconds = shim_seconds(test, opt.timeout);
+	return process_run(&w);
 }
 
 static void run_all(struct report *report)
@@ -172,8 +125,10 @@ int main(int argc, char **argv)
 
 	if (parse_options(argc, argv) != 0)
 		return 2;
-	if (opt.worker != NULL)
-		return run_worker(opt.worker);
+	if (opt.worker != NULL) {
+		process_is_worker();
+		return shim_run_id(opt.worker);
+	}
 	if (opt.call != NULL)
 		return shim_call != NULL ? shim_call(opt.call) : WORKER_FAILED;
 	if (opt.list) {
