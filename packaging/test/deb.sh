@@ -84,7 +84,7 @@ check "manual page" says 'viaduct' inside zcat /usr/share/man/man1/viaduct.1.gz
 all_modules() {
 	local found expected
 
-	found=$(inside viaduct modules | grep -c ' found ')
+	found=$(inside viaduct modules | grep -c '^found ')
 	expected=$(find "$root$modules" -name '*.so' | wc -l)
 	[ "$found" -eq "$expected" ] || { echo "expected $expected modules, found $found"; inside viaduct modules --why; return 1; }
 }

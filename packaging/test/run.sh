@@ -9,6 +9,15 @@ root=../../build/package-test
 mkdir -p $root
 status=0
 
+count() { # WORD FORMAT...
+	local word=$1
+
+	shift
+	for format in "$@"; do
+		cat "$root/$format.results" 2>/dev/null
+	done | grep -c "^$word"
+}
+
 for format in "$@"; do
 	printf '\n== %s\n' "$format"
 	rm -f "$root/$format.results"
@@ -23,7 +32,5 @@ for format in "$@"; do
 		status=1
 	fi
 done
-passed=$(cat $root/*.results 2>/dev/null | grep -c '^ok')
-failed=$(cat $root/*.results 2>/dev/null | grep -c '^FAILED')
-printf '\n%d passed, %d failed\n' "$passed" "$failed"
+printf '\n%d passed, %d failed\n' "$(count ok "$@")" "$(count FAILED "$@")"
 exit $status
