@@ -32,6 +32,7 @@ MAJORS = (("include/viaduct/abi.h", r"#define VIA_ABI_MAJOR (\d+)u"),
           ("cmake/Options.cmake", r"set\(VIADUCT_ABI_MAJOR (\d+)\)"),
           ("cmake/CheckModule.cmake", r"set\(entry viaduct_module_v(\d+)\)"),
           ("cmake/module.map", r"\bviaduct_module_v(\d+);"),
+          ("core/viaduct.map", r"\bVIADUCT_(\d+)\b"),
           ("packaging/components.cmake", r"\blibviaduct(\d+)\b"))
 GOLDEN, ABI = "tests/abi/abi_golden.inc", "include/viaduct/abi.h"
 HEADING = re.compile(r"## (\d+\.\d+\.\d+) \((unreleased|\d{4}-\d{2}-\d{2})\)")

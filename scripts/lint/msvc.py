@@ -71,6 +71,8 @@ def units_of(build):
     commands = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
     units = {}
     for command in commands:
+        if not command["file"].endswith(".c"):  # resources
+            continue
         options = [word for word in shlex.split(command["command"]) if word.startswith(("-D", "-I"))]
         options = [word for word in options if "MINGW" not in word]
         ours = tuple(word for word in options if word.startswith("-DVIA_") and "=" not in word)

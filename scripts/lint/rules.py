@@ -321,6 +321,7 @@ def self_test(cc):
         "cmake/Options.cmake": "set(VIADUCT_ABI_MAJOR 1)\n",
         "cmake/CheckModule.cmake": "set(entry viaduct_module_v1)\n",
         "cmake/module.map": "{ global: viaduct_module_v1; };\n",
+        "core/viaduct.map": "VIADUCT_1 { global: via_*; };\n",
         "packaging/components.cmake": "(core libviaduct1)\n",
     })
     bad = {
