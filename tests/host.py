@@ -19,6 +19,7 @@ import unittest
 EMULATOR = os.environ.get("VIADUCT_EMULATOR", "").split()
 WINDOWS = bool(EMULATOR)
 EXE, MODULE, BASELINE = (".exe", ".dll", "pipe") if WINDOWS else ("", ".so", "uds")
+UPGRADES = ("winshm",) if WINDOWS else ("posixshm", "ring")
 WRITABLE = "may write" if WINDOWS else "writable"  # in the sentence about a file that others can change
 STOP = signal.SIGINT if WINDOWS else signal.SIGTERM  # wine makes Ctrl-C of SIGINT
 

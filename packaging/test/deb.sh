@@ -62,7 +62,7 @@ answers() { # PROFILE (0: any): increment 41 is 42, over that one
 	[ "$(inside viaduct call increment 41)" = 42 ] || return 1
 	[ "$1" = 0 ] && return
 	explained=$(inside viaduct call --explain increment 41 2>&1)
-	grep -q "selected $1" <<<"$explained" || { printf '%s\n' "$explained"; return 1; }
+	grep -Eq "profile selected: +$1$" <<<"$explained" || { printf '%s\n' "$explained"; return 1; }
 }
 
 logged() { soon grep -q -- "$1" "$log"; }
@@ -106,7 +106,7 @@ without_shm() {
 	inside dpkg -r viaduct-transport-shm && answers 0x1
 }
 check "without viaduct-transport-shm the call is over uds" without_shm
-check "... and says why" says '0x10000 .*(no module|not here|missing)' inside viaduct call --explain increment 41
+check "... and says why" says 'no upgrade here: none of [0-9]+ module files provides one in /usr/lib' inside viaduct call --explain increment 41
 check "... and the daemon's log says that it is gone" logged 'org.viaduct.ring.*gone'
 with_shm() {
 	apt install /debs/viaduct-transport-shm_*.deb && answers 0x10000

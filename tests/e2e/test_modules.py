@@ -78,6 +78,17 @@ class Modules(unittest.TestCase):
                         self.assertIn(host.BASELINE + host.MODULE, err)
                     self.restore(host.BASELINE + host.MODULE)
 
+    def test_nothing_to_change_to(self):
+        with Daemon() as d:
+            says = "no upgrade here: none of "
+            self.assertNotIn(says, d.call("--explain", "increment", "41", env=self.env)[2])
+            for name in host.UPGRADES:
+                (self.modules / (name + host.MODULE)).unlink()
+            status, out, err = d.call("--explain", "increment", "41", env=self.env)
+            self.assertEqual((status, out), (0, "42\n"), err)
+            self.assertRegex(err, r"profile selected: +0x1\n")
+            self.assertIn(says, err)
+
     def test_why_lists_every_refused_file(self):
         for name, how in ((host.BASELINE + host.MODULE, "world-writable"), ("loop" + host.MODULE, "garbage"), ("fault" + host.MODULE, "other ABI")):
             self.spoil(name, how)

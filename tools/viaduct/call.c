@@ -280,7 +280,7 @@ static void explain(call *c, int status)
 	if (c->client != NULL)
 		explain_session(via_client_session(c->client), &out);
 	if (status == CLI_OK)
-		explain_refused(c->registry, &out); /* one of them may be what is missing above */
+		explain_modules(c->registry, &out); /* one of them may be what is missing above */
 	else if (status != CLI_USAGE)
 		explain_files(c->registry, c->service, c->is_broken_there, &out);
 	cli_write_error(&out);

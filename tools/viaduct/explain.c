@@ -136,23 +136,41 @@ static int look_at_file(void *arg, const via_file_info *info)
 	return 0;
 }
 
-static int refused_row(void *arg, const via_file_info *info)
-{
-	buf *out = arg;
+typedef struct module_search {
+	buf *out;
+	uint32_t n_files, n_upgrades;
+} module_search;
 
-	if (info->state != VIA_FILE_REFUSED)
+static int look_at_module(void *arg, const via_file_info *info)
+{
+	module_search *m = arg;
+	uint32_t i;
+
+	m->n_files++;
+	if (info->state != VIA_FILE_REFUSED) {
+		for (i = 0; i < info->n_provided; i++)
+			m->n_upgrades += info->provided[i].kind == VIA_KIND_TRANSPORT &&
+					 (info->provided[i].roles & VIA_ROLE_UPGRADE) != 0;
 		return 0;
-	buf_text(out, "module file refused: ");
-	text_show(out, info->path, strlen(info->path));
-	buf_text(out, ": ");
-	text_show(out, info->reason, strlen(info->reason));
-	buf_char(out, '\n');
+	}
+	buf_text(m->out, "module file refused: ");
+	text_show(m->out, info->path, strlen(info->path));
+	buf_text(m->out, ": ");
+	text_show(m->out, info->reason, strlen(info->reason));
+	buf_char(m->out, '\n');
 	return 0;
 }
 
-void explain_refused(via_registry *r, buf *out)
+void explain_modules(via_registry *r, buf *out)
 {
-	(void)via_registry_files(r, refused_row, out);
+	module_search m = {.out = out};
+
+	(void)via_registry_files(r, look_at_module, &m);
+	if (m.n_upgrades != 0)
+		return;
+	buf_printf(out, "no upgrade here: none of %u module files provides one in ", m.n_files);
+	text_show(out, via_registry_path(r), strlen(via_registry_path(r)));
+	buf_char(out, '\n');
 }
 
 /* What a server would meet: a file that can be read may still fail when it is loaded. */

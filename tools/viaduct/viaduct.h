@@ -76,9 +76,10 @@ void record_columns(const via_column *columns, uint32_t n, buf *out);
 
 /* Profiles of a session: offered, selected, why not the others. NULL: none was reached. */
 void explain_session(via_session *s, buf *out);
+/* Every file that was refused, with its reason; and that no file here is a transport to change to. */
+void explain_modules(via_registry *r, buf *out);
 /* Which files were looked at for a service and its codec, and why they were refused. is_tried:
  * also loads the service's module here, to see what a server may have met. */
-void explain_refused(via_registry *r, buf *out); /* every file that was, with its reason */
 void explain_files(via_registry *r, const char *service, int is_tried, buf *out);
 /* Lists a mask as its bits: "0x1 0x2"; "none". */
 void explain_mask(uint32_t mask, buf *out);
