@@ -33,7 +33,7 @@ def can_be_run(user):
         p = subprocess.run([peer.BIN / "viaduct", "modules"], env=peer.environment(), capture_output=True, preexec_fn=become(user))
     except OSError:
         return False
-    return p.returncode == 0 and b" found " in p.stdout
+    return p.returncode == 0 and b"found" in p.stdout
 
 
 @host.posix_only("linux")
