@@ -510,14 +510,15 @@ static int is_due(via_registry *r, const reg_dir *d, const os_file_id *id, int e
 
 void reg_refresh(via_registry *r)
 {
-	via_time now = os_now();
 	os_file_id id;
 	int exists, due = 0;
+	via_time now;
 	uint32_t i;
 
 	for (i = 0; i < r->n_dirs && due == 0; i++) {
 		exists = os_path_id(r->dirs[i].path, &id) == VIA_OK;
 		os_mutex_lock(&r->lock);
+		now = os_now(); /* not before what another thread has just noted */
 		due = is_due(r, &r->dirs[i], &id, exists, now);
 		if (due != 0)
 			r->looked = now;

@@ -160,9 +160,11 @@ def reachable(path):
 class Daemon:
     """viaductd with a configuration, ready when it says so over NOTIFY_SOCKET; on Windows in its log."""
 
-    def __init__(self, config="", *, env=None, run_dir=None, before=None):
+    def __init__(self, config="", *, env=None, run_dir=None, before=None, shared=False):
         self.dir = tempfile.TemporaryDirectory()
         base = pathlib.Path(self.dir.name)
+        if shared:  # with other users
+            base.chmod(0o755)
         self.run_dir = pathlib.Path(run_dir) if run_dir else base / "run"
         self.config = base / "viaductd.conf"
         self.log_path = base / "log"
@@ -174,6 +176,8 @@ class Daemon:
             return
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(base / "notify"))
+        if shared:
+            (base / "notify").chmod(0o666)
         notify.settimeout(DEADLINE)
         self.start(dict(env or environment(), NOTIFY_SOCKET=str(base / "notify")), before)
         self.await_ready(notify)

@@ -54,6 +54,11 @@ class Installed(unittest.TestCase):
         status, out, err = peer.run("viaductd", "--check", "-c", file)
         self.assertEqual(status, 0, err)
 
+    def test_what_the_sample_has_in_force(self):
+        """Members of the daemon's group may call; all else is as without a configuration."""
+        lines = [line for line in self.sample.read_text().splitlines() if line and not line.startswith("#")]
+        self.assertEqual(lines, ["[daemon]", "[module org.viaduct.uds]", "uds.mode = 0660"])
+
     def test_sample_has_every_key(self):
         text = self.all_taken_in()
         sections = dict(re.findall(r"^\[(\w+)[^\]]*\]\n(.*?)(?=^\[|\Z)", text, re.M | re.S))
@@ -80,7 +85,9 @@ class Installed(unittest.TestCase):
         self.assertEqual((service["User"], service["Group"]), (user, user))
         lines = (self.prefix / "lib/tmpfiles.d/viaduct.conf").read_text().splitlines()
         dir = next(line.split()[1:5] for line in lines if line.startswith("d "))
-        self.assertEqual(dir, [f"/run/{service['RuntimeDirectory']}", service["RuntimeDirectoryMode"], user, user])
+        self.assertEqual(dir, ["/run/viaduct", "1775", "root", user])
+        self.assertNotIn("RuntimeDirectory", service)
+        self.assertEqual((service["ReadWritePaths"], self.unit["Unit"]["AssertPathIsDirectory"]), (dir[0], dir[0]))
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd here")
     def test_systemd_takes_the_unit(self):
@@ -89,6 +96,15 @@ class Installed(unittest.TestCase):
         p = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=peer.DEADLINE)
         complaints = [line for line in p.stderr.splitlines() if "viaductd" in line]
         self.assertEqual((p.returncode, complaints), (0, []), p.stderr)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd here")
+    def test_exposure(self):
+        """What systemd makes of the switches, as a number: 0 is nothing exposed, 10 everything."""
+        command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", str(self.unit_file)]
+        p = subprocess.run(command, capture_output=True, text=True, timeout=peer.DEADLINE)
+        if "unrecognized option" in p.stderr:
+            self.skipTest("systemd before 250")
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to give a directory away")
     @unittest.skipUnless(shutil.which("systemd-sysusers") and shutil.which("systemd-tmpfiles"), "no systemd here")
@@ -103,7 +119,7 @@ class Installed(unittest.TestCase):
             self.assertEqual(p.returncode, 0, p.stderr)
         user = next(line.split(":") for line in (root / "etc/passwd").read_text().splitlines() if line.startswith("viaduct:"))
         found = (root / "run/viaduct").stat()
-        self.assertEqual((found.st_uid, found.st_gid, found.st_mode & 0o7777), (int(user[2]), int(user[3]), 0o755))
+        self.assertEqual((found.st_uid, found.st_gid, found.st_mode & 0o7777), (0, int(user[3]), 0o1775))
 
     def test_no_memory_becomes_executable(self):
         """MemoryDenyWriteExecute and NoNewPrivileges, as the unit says: modules are mapped all the same."""

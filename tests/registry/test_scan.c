@@ -367,3 +367,102 @@ RR_TEST(registry_scan, nothing_to_look_at_is_said)
 	rr_refused(via_registry_load(r, NULL), VIA_INVAL, "none");
 	rr_close(r);
 }
+
+/* -- while the program runs -------------------------------------------------------------------- */
+
+static int count_log(const char *text)
+{
+	const char *at = rr_log();
+	int n = 0;
+
+	while ((at = strstr(at, text)) != NULL) {
+		at += strlen(text);
+		n++;
+	}
+	return n;
+}
+
+static via_rc looked_up(via_registry *r, const char *service)
+{
+	via_provided p = {.struct_size = sizeof p};
+
+	reg_refresh(r); /* as before a handshake */
+	return via_registry_lookup(r, VIA_KIND_SERVICE, service, &p);
+}
+
+/* The time of a directory has steps: a change in the step of the last scan shows a moment later. */
+static void comes_to(via_registry *r, const char *service, via_rc rc)
+{
+	via_time end = via_deadline(20000000000u);
+
+	while (looked_up(r, service) != rc)
+		cr_assert_lt(via_now(), end, "%s: never %s", service, via_rc_name(rc));
+}
+
+RR_TEST(registry_scan, what_comes_and_goes_is_known_before_a_handshake)
+{
+	via_registry *r;
+	via_ref ref, other;
+	int i;
+
+	rr_put("unit_unloadable", "a");
+	r = rr_open();
+	ref = rr_service(r, "unit");
+	cr_expect_eq(looked_up(r, "moved"), VIA_NOTFOUND);
+	rr_put("unit_moved", "b");
+	comes_to(r, "moved", VIA_OK);
+	for (i = 0; i < 3; i++)
+		cr_expect_eq(looked_up(r, "moved"), VIA_OK, "%s", via_error());
+	cr_expect_eq(count_log("found "), 1, "%s", rr_log());
+	rig_remove(rig_path("a" OS_MODULE_SUFFIX));
+	rig_remove(rig_path("b" OS_MODULE_SUFFIX));
+	comes_to(r, "unit", VIA_NOTFOUND);
+	for (i = 0; i < 3; i++) {
+		cr_expect_eq(looked_up(r, "unit"), VIA_NOTFOUND);
+		cr_expect_eq(looked_up(r, "moved"), VIA_NOTFOUND);
+	}
+	cr_expect_eq(count_log(" is gone"), 2, "%s", rr_log());
+	cr_expect_eq(rr_info(r, "a").state, VIA_FILE_GONE);
+	cr_expect_str_eq(rr_call(&ref, "version"), "1", "who has it goes on");
+	rr_refused(via_registry_acquire(r, VIA_KIND_SERVICE, "unit", 0, &other), VIA_NOTFOUND,
+		   "the file is gone");
+	rr_put("unit_unloadable", "a");
+	comes_to(r, "unit", VIA_OK);
+	cr_expect_eq(rr_info(r, "a").state, VIA_FILE_LOADED);
+	rig_remove(rig_path("a" OS_MODULE_SUFFIX));
+	comes_to(r, "unit", VIA_NOTFOUND);
+	rr_put("unit2", "c"); /* the same module elsewhere, beside the copy that runs */
+	comes_to(r, "unit", VIA_OK);
+	other = rr_service(r, "unit");
+	cr_expect_str_eq(rr_call(&other, "version"), "2");
+	cr_expect_str_eq(rr_call(&ref, "version"), "1");
+	via_registry_release(r, &other);
+	via_registry_release(r, &ref);
+	rr_retired(1);
+	rr_close(r);
+}
+
+/* A failure of the moment (too many open files) is no sign that anything went. */
+RR_TEST(registry_scan, a_scan_that_fails_takes_nothing_away)
+{
+	via_registry *r;
+	uint32_t nth, denied;
+	via_ref ref;
+
+	rr_put("unit_unloadable", "a");
+	r = rr_open();
+	ref = rr_service(r, "unit");
+	for (nth = 1, denied = 1; denied != 0; nth++) {
+		cr_assert_lt(nth, 100);
+		rig_deny(nth);
+		(void)via_registry_scan(r);
+		denied = rig_denied();
+		rig_deny(0);
+		cr_expect_eq(rr_info(r, "a").state, VIA_FILE_LOADED, "failure %u", nth);
+		cr_expect_eq(looked_up(r, "unit"), VIA_OK, "failure %u: %s", nth, via_error());
+	}
+	cr_expect_gt(nth, 3);
+	cr_expect_eq(count_log(" is gone"), 0, "%s", rr_log());
+	via_registry_release(r, &ref);
+	rr_close(r);
+}

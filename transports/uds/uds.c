@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* -- errors ------------------------------------------------------------------------------------ */
@@ -58,6 +59,22 @@ via_rc uds_fail(const struct uds_self *s, int err, const char *call, const char 
 
 /* -- dial -------------------------------------------------------------------------------------- */
 
+/* Says who may, when that can be seen from here. */
+static via_rc not_permitted(const struct uds_self *s, int err, const char *path)
+{
+	struct stat st;
+	int hidden = uds_deny(s, "lstat");
+
+	if (hidden != 0 || lstat(path, &st) != 0)
+		return uds_failf(s, VIA_PERM, err, "%s: permission denied, on the way to it", path);
+	return uds_failf(
+		s, VIA_PERM, err,
+		"%s: permission denied: user %lu is not admitted by mode %04o of user %lu, "
+		"group %lu",
+		path, (unsigned long)geteuid(), (unsigned)(st.st_mode & 07777u),
+		(unsigned long)st.st_uid, (unsigned long)st.st_gid);
+}
+
 static via_rc no_answer(const struct uds_self *s, int err, const char *path)
 {
 	switch (err) {
@@ -79,6 +96,9 @@ static via_rc no_answer(const struct uds_self *s, int err, const char *path)
 		return uds_failf(s, VIA_UNREACH, err,
 				 "%s: expected a SOCK_SEQPACKET socket, found %s", path, kind);
 	}
+	case EACCES:
+	case EPERM:
+		return not_permitted(s, err, path);
 	default:
 		return uds_fail(s, err, "connect", path);
 	}
