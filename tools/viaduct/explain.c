@@ -28,49 +28,6 @@ static void mask_line(const char *what, uint32_t mask, buf *out)
 	buf_char(out, '\n');
 }
 
-/* Transports of packages of their own: that one is missing here is a reason, too. */
-static const struct {
-	uint32_t profile;
-	const char *id;
-} known[] = {
-#if defined(__linux__)
-	{0x2, "org.viaduct.posixshm"},
-	{0x4, "org.viaduct.posixshm"},
-	{0x10000, "org.viaduct.ring"},
-#elif defined(_WIN32)
-	{0x2, "org.viaduct.winshm"},
-	{0x4, "org.viaduct.winshm"},
-#else
-	{0, ""},
-#endif
-};
-
-static int is_candidate(const via_session_info *info, uint32_t profile)
-{
-	uint32_t i;
-
-	for (i = 0; i < info->n_candidates; i++)
-		if (info->candidates[i].profile == profile)
-			return 1;
-	return 0;
-}
-
-static void missing_rows(const via_session_info *info, table *t)
-{
-	char profile[16];
-	size_t i;
-
-	for (i = 0; i < sizeof known / sizeof known[0]; i++) {
-		if (known[i].profile == 0 || is_candidate(info, known[i].profile))
-			continue;
-		(void)snprintf(profile, sizeof profile, "0x%x", known[i].profile);
-		table_text(t, profile);
-		table_text(t, known[i].id);
-		table_text(t, via_verdict_text(VIA_VERDICT_UNUSABLE));
-		table_text(t, "no module that was found provides it");
-	}
-}
-
 static void candidate_rows(const via_session_info *info, buf *out)
 {
 	char profile[16];
@@ -93,7 +50,6 @@ static void candidate_rows(const via_session_info *info, buf *out)
 				       : via_verdict_text(c->verdict));
 		table_text(&t, c->reason);
 	}
-	missing_rows(info, &t);
 	table_end(&t, out);
 }
 
