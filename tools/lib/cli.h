@@ -42,7 +42,8 @@ uint32_t cli_ms(uint64_t ns);
 /* The option --module-policy, which several commands have. */
 #define CLI_MODULE_POLICY \
 	{ \
-		"module-policy", 0, "NAME", "any, or locked: only modules that a modules.lock lists" \
+		"module-policy", 0, "NAME", \
+			"any, or locked: only modules that a modules.lock lists" \
 	}
 /* Its value: VIA_MODULES_*. CLI_OK, or says why not. */
 int cli_module_policy(const char *text, uint32_t *out);
