@@ -186,6 +186,14 @@ class Locks(unittest.TestCase):
         self.lock(self.modules / "modules.lock.d" / "mine.lock", [self.modules / ("0" + host.MODULE)])
         self.assertEqual(self.states("--module-policy", "locked")["0"]["state"], "found")
 
+    def test_a_lock_that_others_may_write_counts_for_nothing(self):
+        (self.modules / "modules.lock").chmod(0o666)
+        for name, f in self.states("--module-policy", "locked").items():
+            self.assertEqual(f["state"], "refused", name)
+            self.assertIn("locked: ", f["reason"])
+            self.assertIn("modules.lock", f["reason"])
+            self.assertIn(host.WRITABLE, f["reason"])
+
     @unittest.skipUnless(shutil.which("sha256sum"), "needs sha256sum")
     def test_locks_of_the_usual_tool(self):
         names = [p.name for p in self.modules.iterdir() if p.suffix == host.MODULE]
