@@ -127,11 +127,11 @@ void sha256_end(sha256 *s, unsigned char digest[SHA256_BYTES])
 void sha256_text(const unsigned char digest[SHA256_BYTES], char text[SHA256_TEXT])
 {
 	static const char digits[] = "0123456789abcdef";
-	int i;
+	size_t i;
 
 	for (i = 0; i < SHA256_BYTES; i++) {
 		text[2 * i] = digits[digest[i] >> 4];
 		text[2 * i + 1] = digits[digest[i] & 15];
 	}
-	text[2 * SHA256_BYTES] = '\0';
+	text[2 * i] = '\0';
 }
