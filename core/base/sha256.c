@@ -39,24 +39,44 @@ static void expand(uint32_t w[64], const unsigned char *p)
 	}
 }
 
-static void compress(uint32_t h[8], const unsigned char *p)
+static uint32_t ch_and_s1(uint32_t e, uint32_t f, uint32_t g)
 {
-	uint32_t w[64], v[8], t1, t2;
+	return (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g));
+}
+
+static uint32_t maj_and_s0(uint32_t a, uint32_t b, uint32_t c)
+{
+	return (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+}
+
+static void compress(uint32_t hash[8], const unsigned char *p)
+{
+	uint32_t a = hash[0], b = hash[1], c = hash[2], d = hash[3];
+	uint32_t e = hash[4], f = hash[5], g = hash[6], h = hash[7];
+	uint32_t w[64], t1, t2;
 	int t;
 
 	expand(w, p);
-	memcpy(v, h, sizeof v);
 	for (t = 0; t < 64; t++) {
-		t1 = v[7] + (rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25)) +
-		     ((v[4] & v[5]) ^ (~v[4] & v[6])) + k[t] + w[t];
-		t2 = (rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22)) +
-		     ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-		memmove(v + 1, v, 7 * sizeof v[0]);
-		v[4] += t1;
-		v[0] = t1 + t2;
+		t1 = h + ch_and_s1(e, f, g) + k[t] + w[t];
+		t2 = maj_and_s0(a, b, c);
+		h = g;
+		g = f;
+		f = e;
+		e = d + t1;
+		d = c;
+		c = b;
+		b = a;
+		a = t1 + t2;
 	}
-	for (t = 0; t < 8; t++)
-		h[t] += v[t];
+	hash[0] += a;
+	hash[1] += b;
+	hash[2] += c;
+	hash[3] += d;
+	hash[4] += e;
+	hash[5] += f;
+	hash[6] += g;
+	hash[7] += h;
 }
 
 void sha256_begin(sha256 *s)
@@ -107,11 +127,11 @@ void sha256_end(sha256 *s, unsigned char digest[SHA256_BYTES])
 void sha256_text(const unsigned char digest[SHA256_BYTES], char text[SHA256_TEXT])
 {
 	static const char digits[] = "0123456789abcdef";
-	int i;
+	size_t i;
 
 	for (i = 0; i < SHA256_BYTES; i++) {
 		text[2 * i] = digits[digest[i] >> 4];
 		text[2 * i + 1] = digits[digest[i] & 15];
 	}
-	text[2 * SHA256_BYTES] = '\0';
+	text[2 * i] = '\0';
 }

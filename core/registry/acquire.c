@@ -167,14 +167,17 @@ static via_rc probe(const via_ref *ref)
 	return rc > 0 ? VIA_OK : rc == 0 ? VIA_NOTSUP : rc;
 }
 
-/* Adds "; name: reason" behind what is there. */
+/* Adds "; name: reason" behind what is there; a failed load says the name itself. */
 static void add_reason(char *reasons, size_t cap, const char *name, via_rc rc)
 {
-	size_t len = strlen(reasons);
+	size_t len = strlen(reasons), name_len = strlen(name);
 	const char *why = via_error();
 
-	snprintf(reasons + len, cap - len, "; %s: %s", name,
-		 why[0] != '\0' ? why : via_rc_text(rc));
+	if (strncmp(why, name, name_len) == 0 && why[name_len] == ':')
+		snprintf(reasons + len, cap - len, "; %s", why);
+	else
+		snprintf(reasons + len, cap - len, "; %s: %s", name,
+			 why[0] != '\0' ? why : via_rc_text(rc));
 }
 
 /* One candidate after the other, best score first, until one agrees. */

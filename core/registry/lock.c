@@ -199,18 +199,15 @@ static via_rc add_line(void *arg, const lock_line *line)
 	return VIA_OK;
 }
 
-/* dir, '/' and name */
+/* dir, a separator unless it ends with one, and name */
 static char *join(const core_env *e, const char *dir, char sep, const char *name)
 {
-	size_t len = strlen(dir), name_len = strlen(name);
-	char *path = env_alloc(e, len + name_len + 2);
+	const size_t len = strlen(dir), room = len + strlen(name) + 2;
+	const int separate = len > 0 && dir[len - 1] != sep;
+	char *path = env_alloc(e, room);
 
-	if (path == NULL)
-		return NULL;
-	memcpy(path, dir, len);
-	if (len > 0 && path[len - 1] != sep)
-		path[len++] = sep;
-	memcpy(path + len, name, name_len + 1);
+	if (path != NULL)
+		snprintf(path, room, "%s%.*s%s", dir, separate, &sep, name);
 	return path;
 }
 

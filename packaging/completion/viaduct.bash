@@ -62,6 +62,7 @@ _viaduct_value() {
 		;;
 	--scenario) words=$(_viaduct_words "$("$1" bench --help 2>/dev/null)" Scenarios) ;;
 	--policy) words='balanced latency frugal' ;;
+	--module-policy) words='any locked' ;;
 	*)
 		case $4 in
 		FILE) compopt -o default ;;

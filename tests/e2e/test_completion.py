@@ -74,6 +74,7 @@ class Completion(unittest.TestCase):
         self.assertIn("load", scenarios)
         self.assertEqual(self.offered("viaduct bench --scenario "), set(scenarios))
         self.assertEqual(self.offered("viaduct bench --policy "), set(keys_of_source("daemon_keys")["policy"][3].split()))
+        self.assertEqual(self.offered("viaduct modules --module-policy "), {"any", "locked"})
         self.assertEqual(self.offered("viaduct call --run-dir "), {"<dirnames>"})
         self.assertEqual(self.offered("viaductd -c "), {"<default>"})
         self.assertEqual(self.offered("viaductd --log="), {"<default>"})

@@ -1,13 +1,9 @@
-/* tests/registry/test_lock_refused.c - locks that are malformed, too long, contradict each other or
- * are not trusted: the module they list is refused, and the sentence says where and why. */
+/* tests/registry/test_lock_refused.c - locks that are malformed, too long or contradict each
+ * other: the module they list is refused, and the sentence says where and why. */
 #include "lock_rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#if !defined(_WIN32)
-#include <sys/stat.h>
-#include <unistd.h>
-#endif
 
 TestSuite(registry_lock_refused, .init = rig_open, .fini = rig_close, .timeout = 120);
 
@@ -145,29 +141,3 @@ RR_TEST(registry_lock_refused, not_a_file)
 	lr_write(DIR, "not a directory");
 	lr_refused("locked: ");
 }
-
-#if !defined(_WIN32)
-RR_TEST(registry_lock_refused, locks_pass_the_trust_gate_of_modules)
-{
-	rr_put("unit_unloadable", "a");
-	lr_list(LOCK, A);
-	cr_assert_eq(chmod(rig_path(LOCK), 0646), 0);
-	lr_refused("modules.lock: mode 0646 is writable by others, expected at most 0644");
-	cr_assert_eq(chmod(rig_path(LOCK), 0644), 0);
-	lr_loaded();
-	cr_assert_eq(rename(rig_path(LOCK), rig_path("real")), 0);
-	cr_assert_eq(symlink(rig_path("real"), rig_path(LOCK)), 0);
-	lr_refused("modules.lock is a symbolic link, expected a regular file");
-	cr_assert_eq(unlink(rig_path(LOCK)), 0);
-	rig_mkdir(rig_path(DIR));
-	lr_list(DIR "/a.lock", A);
-	cr_assert_eq(chmod(rig_path(DIR), 0777), 0);
-	lr_refused("mode 0777 is writable by others");
-	cr_assert_eq(chmod(rig_path(DIR), 0755), 0);
-	lr_loaded();
-	if (geteuid() == 0) {
-		cr_assert_eq(chown(rig_path(DIR "/a.lock"), 65534, 65534), 0);
-		lr_refused("a.lock: owned by user 65534, expected 0 or 0");
-	}
-}
-#endif

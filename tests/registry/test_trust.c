@@ -1,5 +1,5 @@
 /* tests/registry/test_trust.c - files that cannot be trusted, and the environment. POSIX only. */
-#include "reg_rig.h"
+#include "lock_rig.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -120,6 +120,31 @@ RR_TEST(registry_trust, somebody_elses_file)
 	r = rr_open();
 	expect_refused(r, "owned by user 65534, expected 0 or 0");
 	rr_close(r);
+}
+
+/* Who may write a lock decides which code is run. */
+RR_TEST(registry_trust, locks_are_files_like_modules)
+{
+	rr_put("unit_unloadable", "a");
+	lr_list(LOCK, A);
+	mode(LOCK, 0646);
+	lr_refused("modules.lock: mode 0646 is writable by others, expected at most 0644");
+	mode(LOCK, 0644);
+	lr_loaded();
+	cr_assert_eq(rename(rig_path(LOCK), rig_path("real")), 0);
+	cr_assert_eq(symlink(rig_path("real"), rig_path(LOCK)), 0);
+	lr_refused("modules.lock is a symbolic link, expected a regular file");
+	cr_assert_eq(unlink(rig_path(LOCK)), 0);
+	rig_mkdir(rig_path(DIR));
+	lr_list(DIR "/a.lock", A);
+	mode(DIR, 0777);
+	lr_refused("mode 0777 is writable by others");
+	mode(DIR, 0755);
+	lr_loaded();
+	if (geteuid() == 0) {
+		cr_assert_eq(chown(rig_path(DIR "/a.lock"), 65534, 65534), 0);
+		lr_refused("a.lock: owned by user 65534, expected 0 or 0");
+	}
 }
 
 RR_TEST(registry_trust, environment_is_used)

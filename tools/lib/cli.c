@@ -106,6 +106,15 @@ uint32_t cli_ms(uint64_t ns)
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
+int cli_module_policy(const char *text, uint32_t *out)
+{
+	if (strcmp(text, "any") != 0 && strcmp(text, "locked") != 0)
+		return cli_fail(CLI_USAGE, "--module-policy: expected any or locked, found '%s'",
+				text);
+	*out = strcmp(text, "any") == 0 ? VIA_MODULES_ANY : VIA_MODULES_LOCKED;
+	return CLI_OK;
+}
+
 static int one_profile(via_registry *r, const char *word, uint32_t *out, char *why)
 {
 	via_provided found = {.struct_size = sizeof found};

@@ -39,6 +39,14 @@ int cli_finish(int status);
 
 /* Milliseconds that fit the API's fields; never 0 for a time that is not 0. */
 uint32_t cli_ms(uint64_t ns);
+/* The option --module-policy, which several commands have. */
+#define CLI_MODULE_POLICY \
+	{ \
+		"module-policy", 0, "NAME", \
+			"any, or locked: only modules that a modules.lock lists" \
+	}
+/* Its value: VIA_MODULES_*. CLI_OK, or says why not. */
+int cli_module_policy(const char *text, uint32_t *out);
 /* Profile masks: hexadecimal or decimal numbers and transport schemes, ',' between. Returns 1, or 0 with
  * why. */
 int cli_profiles(via_registry *r, const char *text, uint32_t *out, char why[CLI_WHY]);

@@ -43,6 +43,7 @@ enum {
 	O_SERVER,
 	O_SERVER_PATH,
 	O_PATH,
+	O_MODULES,
 	O_VERBOSE,
 	O_SERVE,
 	O_HELP
@@ -68,6 +69,7 @@ static const opt options[] = {
 	{"server-program", 0, "FILE", "another build of this program for the server's side"},
 	{"server-module-path", 0, "DIRS", "where that one's modules are"},
 	{"module-path", 0, "DIRS", "where modules are, instead of the usual place"},
+	CLI_MODULE_POLICY,
 	{"verbose", 'v', NULL, "log what the library does to standard error"},
 	{"serve", 0, "DIR", "the server's side; it is started by this program itself"},
 	{"help", 'h', NULL, "this text"},
@@ -257,6 +259,8 @@ static int take_option(bench *b, int o, const char *value)
 	case O_PATH:
 		b->setup.module_path = value;
 		return CLI_OK;
+	case O_MODULES:
+		return cli_module_policy(value, &b->setup.module_policy);
 	case O_SERVE:
 		b->serve_dir = value;
 		return CLI_OK;
@@ -442,10 +446,20 @@ static int run_all(bench *b, via_registry *r)
 	return status == CLI_OK ? written : status;
 }
 
+/* For names: nothing is measured with it. */
+static int open_index(const bench *b, via_registry **out)
+{
+	via_registry_options o = VIA_REGISTRY_OPTIONS_INIT;
+
+	o.module_path = b->setup.module_path;
+	o.module_policy = b->setup.module_policy;
+	return open_registry_with(&o, 0, out);
+}
+
 static int run(bench *b)
 {
 	via_registry *r;
-	int status = open_registry(b->setup.module_path, 0, &r);
+	int status = open_index(b, &r);
 
 	if (status != CLI_OK)
 		return status;
@@ -459,7 +473,7 @@ static int serve(bench *b)
 	bench_row *row = &b->row;
 	via_registry *r;
 	char name[256];
-	int status = open_registry(b->setup.module_path, 0, &r);
+	int status = open_index(b, &r);
 
 	if (status != CLI_OK)
 		return status;

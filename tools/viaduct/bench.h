@@ -72,6 +72,7 @@ typedef struct bench_row {
 
 typedef struct bench_setup { /* what all rows have in common */
 	const char *module_path, *server_program, *server_modules;
+	uint32_t module_policy; /* of both sides, VIA_MODULES_* */
 	int verbose;
 } bench_setup;
 

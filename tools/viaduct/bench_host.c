@@ -77,6 +77,11 @@ static int start_process(bench_host *h)
 		argv[n++] = "--module-path";
 		argv[n++] = modules;
 	}
+	if (setup->module_policy ==
+	    VIA_MODULES_LOCKED) { /* another build may not know the option */
+		argv[n++] = "--module-policy";
+		argv[n++] = "locked";
+	}
 	argv[n] = NULL;
 	if (!sys_child_start(&h->child, program, argv, why))
 		return fail(h, "the server process", why);

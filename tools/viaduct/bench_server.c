@@ -142,7 +142,12 @@ void bench_config(const bench_row *row, via_session_config *out)
 
 int bench_open_registry(const bench_setup *setup, const bench_row *row, via_registry **out)
 {
-	return open_registry_for(setup->module_path, setup->verbose, row->policy, out);
+	via_registry_options o = VIA_REGISTRY_OPTIONS_INIT;
+
+	o.module_path = setup->module_path;
+	o.module_policy = setup->module_policy;
+	o.policy = row->policy;
+	return open_registry_with(&o, setup->verbose, out);
 }
 
 typedef struct choice {

@@ -17,6 +17,7 @@
 typedef struct call {
 	const char *run_dir, *transport, *transport_config, *profiles, *module_path, *service;
 	uint64_t token, timeout;
+	uint32_t module_policy;
 	int is_json, is_explained, is_verbose, is_help;
 	int is_broken_there; /* the server answered INTERNAL_ERROR */
 	int argc;            /* of the service's arguments */
@@ -39,6 +40,7 @@ enum {
 	O_JSON,
 	O_EXPLAIN,
 	O_PATH,
+	O_MODULES,
 	O_VERBOSE,
 	O_HELP
 };
@@ -54,6 +56,7 @@ static const opt options[] =
 	 {"json", 0, NULL, "one JSON object, bytes exactly"},
 	 {"explain", 0, NULL, "say on standard error what was negotiated, and why not the rest"},
 	 {"module-path", 0, "DIRS", "where modules are, instead of the usual place"},
+	 CLI_MODULE_POLICY,
 	 {"verbose", 'v', NULL, "log what the library does to standard error"},
 	 {"help", 'h', NULL, "this text"},
 	 {NULL, 0, NULL, NULL}};
@@ -95,6 +98,8 @@ static int take_option(call *c, int o, const char *value)
 	case O_PATH:
 		c->module_path = value;
 		break;
+	case O_MODULES:
+		return cli_module_policy(value, &c->module_policy);
 	default:
 		c->is_json |= o == O_JSON;
 		c->is_explained |= o == O_EXPLAIN;
@@ -288,6 +293,7 @@ static void explain(call *c, int status)
 
 int cmd_call(int argc, char **argv)
 {
+	via_registry_options o = VIA_REGISTRY_OPTIONS_INIT;
 	call c;
 	int status;
 
@@ -298,7 +304,9 @@ int cmd_call(int argc, char **argv)
 	if (c.is_help)
 		return print_help("viaduct call [OPTION...] SERVICE [ARG...]", about, options);
 	c.deadline = via_deadline(c.timeout);
-	status = open_registry(c.module_path, c.is_verbose, &c.registry);
+	o.module_path = c.module_path;
+	o.module_policy = c.module_policy;
+	status = open_registry_with(&o, c.is_verbose, &c.registry);
 	if (status != CLI_OK)
 		return status;
 	status = run(&c);

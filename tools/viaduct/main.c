@@ -57,21 +57,21 @@ static void to_stderr(void *arg, int32_t level, const char *origin, const char *
 
 int open_registry(const char *module_path, int verbose, via_registry **out)
 {
-	return open_registry_for(module_path, verbose, VIA_POLICY_BALANCED, out);
-}
-
-int open_registry_for(const char *module_path, int verbose, uint32_t policy, via_registry **out)
-{
 	via_registry_options options = VIA_REGISTRY_OPTIONS_INIT;
-	via_rc rc;
 
 	options.module_path = module_path;
-	options.policy = policy;
+	return open_registry_with(&options, verbose, out);
+}
+
+int open_registry_with(via_registry_options *options, int verbose, via_registry **out)
+{
+	via_rc rc;
+
 	if (verbose) {
-		options.log = to_stderr;
-		options.log_level = VIA_LOG_DEBUG;
+		options->log = to_stderr;
+		options->log_level = VIA_LOG_DEBUG;
 	}
-	rc = via_registry_open(&options, out);
+	rc = via_registry_open(options, out);
 	return rc == VIA_OK ? CLI_OK : cli_fail_rc(rc, "module registry");
 }
 

@@ -1,5 +1,7 @@
-/* tools/viaduct/modules.c - `viaduct modules`: every file that was looked at. Nothing is
- * executed. */
+/* tools/viaduct/modules.c - `viaduct modules`: every file that was looked at. Nothing is executed.
+ *
+ * Under the policy `locked` every file is hashed, which finding modules leaves to their loads: who
+ * asks what is usable wants to know it now. */
 #include "viaduct.h"
 
 #include "../lib/table.h"
@@ -157,19 +159,29 @@ static int print_modules(listing *l, via_registry *r)
 	return cli_write(&out);
 }
 
+enum { O_WHY, O_JSON, O_PATH, O_MODULES, O_HELP };
+
+static const opt options[] = {{"why", 0, NULL, "add why a file was refused or shadowed"},
+			      {"json", 0, NULL, "one JSON object with everything"},
+			      {"module-path", 0, "DIRS",
+			       "where modules are, instead of the usual place"},
+			      CLI_MODULE_POLICY,
+			      {"help", 'h', NULL, "this text"},
+			      {NULL, 0, NULL, NULL}};
+
+static const char usage[] = "viaduct modules [--why] [--json]";
+static const char about[] =
+	"Lists every module file that was looked at: what it provides, whether it can be used,\n"
+	"and why not. Reads files, executes nothing.\n";
+
 int cmd_modules(int argc, char **argv)
 {
-	static const opt options[] = {{"why", 0, NULL, "add why a file was refused or shadowed"},
-				      {"json", 0, NULL, "one JSON object with everything"},
-				      {"module-path", 0, "DIRS",
-				       "where modules are, instead of the usual place"},
-				      {"help", 'h', NULL, "this text"},
-				      {NULL, 0, NULL, NULL}};
-	const char *module_path = NULL;
+	via_registry_options registry = VIA_REGISTRY_OPTIONS_INIT;
 	listing l = {0};
 	via_registry *r;
 	opt_parser p;
 	int o, status;
+	via_rc rc;
 
 	opt_begin(&p, options, argc, argv);
 	while ((o = opt_next(&p)) != OPT_END) {
@@ -178,21 +190,24 @@ int cmd_modules(int argc, char **argv)
 		if (o == OPT_OPERAND)
 			return cli_fail(CLI_USAGE, "modules: expected no argument, found '%s'",
 					p.value);
-		if (o == 3)
-			return print_help(
-				"viaduct modules [--why] [--json]",
-				"Lists every module file that was looked at: what it provides, whether "
-				"it can be used,\nand why not. Reads files, executes nothing.\n",
-				options);
-		l.is_why |= o == 0;
-		l.is_json |= o == 1;
-		if (o == 2)
-			module_path = p.value;
+		if (o == O_HELP)
+			return print_help(usage, about, options);
+		l.is_why |= o == O_WHY;
+		l.is_json |= o == O_JSON;
+		if (o == O_PATH)
+			registry.module_path = p.value;
+		if (o == O_MODULES && cli_module_policy(p.value, &registry.module_policy) != CLI_OK)
+			return CLI_USAGE;
 	}
-	status = open_registry(module_path, 0, &r);
+	status = open_registry_with(&registry, 0, &r);
 	if (status != CLI_OK)
 		return status;
-	status = print_modules(&l, r);
+	if (registry.module_policy == VIA_MODULES_LOCKED) {
+		rc = via_registry_verify(r);
+		status = rc == VIA_OK ? CLI_OK : cli_fail_rc(rc, "module registry");
+	}
+	if (status == CLI_OK)
+		status = print_modules(&l, r);
 	(void)via_registry_close(r);
 	return status;
 }

@@ -12,6 +12,7 @@
 typedef struct serve {
 	const char *run_dir, *transport, *module_path;
 	uint64_t token, workers;
+	uint32_t module_policy;
 	int is_verbose, is_help;
 	int n_services;
 	char **services; /* moved to the front of the command's arguments */
@@ -20,7 +21,7 @@ typedef struct serve {
 	via_server *server;
 } serve;
 
-enum { O_RUN_DIR, O_TOKEN, O_WORKERS, O_TRANSPORT, O_PATH, O_VERBOSE, O_HELP };
+enum { O_RUN_DIR, O_TOKEN, O_WORKERS, O_TRANSPORT, O_PATH, O_MODULES, O_VERBOSE, O_HELP };
 
 static const opt options[] =
 	{{"run-dir", 0, "DIR", "run directory; else $XDG_RUNTIME_DIR/viaduct or /run/viaduct"},
@@ -28,6 +29,7 @@ static const opt options[] =
 	 {"workers", 0, "N", "threads that answer, 1..64; else one for each usable CPU, at most 4"},
 	 {"transport", 0, "NAME", "transport to listen on; else the best that works here"},
 	 {"module-path", 0, "DIRS", "where modules are, instead of the usual place"},
+	 CLI_MODULE_POLICY,
 	 {"verbose", 'v', NULL, "log what the library does to standard error"},
 	 {"help", 'h', NULL, "this text"},
 	 {NULL, 0, NULL, NULL}};
@@ -55,6 +57,8 @@ static int take_option(serve *s, int o, const char *value)
 	case O_PATH:
 		s->module_path = value;
 		break;
+	case O_MODULES:
+		return cli_module_policy(value, &s->module_policy);
 	default:
 		s->is_verbose |= o == O_VERBOSE;
 		s->is_help |= o == O_HELP;
@@ -178,6 +182,7 @@ static int run(serve *s)
 
 int cmd_serve(int argc, char **argv)
 {
+	via_registry_options o = VIA_REGISTRY_OPTIONS_INIT;
 	char why[SYS_WHY];
 	serve s;
 	int status;
@@ -195,7 +200,9 @@ int cmd_serve(int argc, char **argv)
 			options);
 	if (!sys_signals_take(SYS_STOP, why))
 		return cli_fail(CLI_FAILED, "signals: %s", why);
-	status = open_registry(s.module_path, s.is_verbose, &s.registry);
+	o.module_path = s.module_path;
+	o.module_policy = s.module_policy;
+	status = open_registry_with(&o, s.is_verbose, &s.registry);
 	if (status == CLI_OK)
 		status = open_dir(&s);
 	if (status == CLI_OK)

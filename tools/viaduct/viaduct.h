@@ -22,8 +22,8 @@ int bad_option(const char *command, const opt_parser *p);
 
 /* Opens a registry that logs to standard error when verbose. module_path: NULL for the default. */
 int open_registry(const char *module_path, int verbose, via_registry **out);
-/* The same with a policy of waiting: VIA_POLICY_*. */
-int open_registry_for(const char *module_path, int verbose, uint32_t policy, via_registry **out);
+/* The same with these options; its log is set here. */
+int open_registry_with(via_registry_options *options, int verbose, via_registry **out);
 
 /* -- kinds.c: what decode and encode know of the wire ---------------------------------------- */
 
