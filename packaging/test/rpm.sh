@@ -83,7 +83,7 @@ answers() { # PROFILE (0: any): increment 41 is 42, over that one
 	[ "$(inside viaduct call increment 41)" = 42 ] || return 1
 	[ "$1" = 0 ] && return
 	explained=$(inside viaduct call --explain increment 41 2>&1)
-	grep -q "selected $1" <<<"$explained" || { printf '%s\n' "$explained"; return 1; }
+	grep -q "selected: *$1\$" <<<"$explained" || { printf '%s\n' "$explained"; return 1; }
 }
 
 logged() { soon grep -Eq -- "$1" "$log"; }
@@ -130,20 +130,22 @@ check "manual page" says 'viaduct' inside zcat /usr/share/man/man1/viaduct.1.gz
 all_modules() {
 	local found expected
 
-	found=$(inside viaduct modules | grep -c ' found ')
+	found=$(inside viaduct modules | grep -c '^found ')
 	expected=$(find "$root$modules" -name '*.so' | wc -l)
 	[ "$found" -eq "$expected" ] || { echo "expected $expected modules, found $found"; inside viaduct modules --why; return 1; }
 }
 check "viaduct modules finds every module that was installed" all_modules
-provided() { # by the name of its file
-	local file kind name
+provided() { # what a module says that it is, by the package of its file
+	local found kind names name file
 
-	for file in "$root$modules"/*.so; do
-		name=$(basename "$file" .so) kind=transport
-		[[ $name =~ ^(codec|service)-(.*) ]] && kind=${BASH_REMATCH[1]} name=${BASH_REMATCH[2]}
-		[ "$(rpm_of_root -q --whatprovides "viaduct-$kind($name)")" = "$(rpm_of_root -qf "$modules/$(basename "$file")")" ] ||
-			{ echo "$file: its package does not provide viaduct-$kind($name)"; return 1; }
-	done
+	found=$(inside viaduct modules | sed -En 's,^found +[^ ]+ +[^ ]+ +([^ ]+) ([^ ]+) .* (/[^ ]+) *$,\1 \2 \3,p')
+	[ -n "$found" ] || return 1
+	while read -r kind names file; do
+		for name in ${names//,/ }; do
+			[ "$(rpm_of_root -q --whatprovides "viaduct-$kind($name)")" = "$(rpm_of_root -qf "$file")" ] ||
+				{ echo "$file: expected that its package provides viaduct-$kind($name)"; return 1; }
+		done
+	done <<<"$found"
 }
 check "the package of each module provides it by name" provided
 check "locks of the packages agree with sha256sum" inside sh -c "cd $modules && sha256sum -c --strict modules.lock.d/*.lock"
