@@ -70,7 +70,7 @@ only_own() { # what the packages own was not there before, and nothing has two o
 }
 check "each file and directory has one owner, and none is the distribution's" only_own
 # What the tools that make users keep beside their files; the user stays, for files may be his.
-kept='^\s*/etc/((group|gshadow|passwd|shadow)-|\.pwd\.lock)$'
+kept='^\s*/etc/((group|gshadow|passwd|shadow|subgid|subuid)-|\.pwd\.lock)$'
 all_owned() {
 	files | comm -13 "$work/before" - | comm -23 - "$work/owned" | grep -Evx "$unit" | grep -Ev "$kept" && return 1
 	return 0
