@@ -7,8 +7,8 @@ set(CPACK_RPM_PACKAGE_RELEASE ${VIADUCT_PACKAGE_RELEASE})
 
 # What a module is for, so that others can need it by that.
 set(_provides_codecs "viaduct-codec(cgroups-snapshot)" "viaduct-codec(increment)" "viaduct-codec(string-reverse)")
-set(_provides_services "viaduct-service(cgroups)" "viaduct-service(increment)" "viaduct-service(string-reverse)")
-set(_provides_transport-uds "viaduct-transport(uds)")
+set(_provides_services "viaduct-service(cgroups-snapshot)" "viaduct-service(increment)" "viaduct-service(string-reverse)")
+set(_provides_transport-uds "viaduct-transport(uds)" "viaduct-transport(unix)")
 set(_provides_transport-shm "viaduct-transport(posixshm)" "viaduct-transport(ring)")
 set(_provides_transport-loop "viaduct-transport(loop)")
 set(_provides_transport-fault "viaduct-transport(fault)")

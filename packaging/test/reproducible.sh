@@ -23,7 +23,7 @@ check "the same commit is built in another directory" build_there
 for f in "${formats[@]}"; do
 	case $f in
 	deb) check "DEBs are the same" same '*.deb' ;;
-	rpm) check "RPMs are the same" same '*.x86_64.rpm' ;;
+	rpm) check "RPMs and their source are the same" same '*.rpm' ;;
 	archive) check "archives are the same" same '*linux*.tar.gz' ;;
 	windows) check "MSI and ZIP are the same" same '*windows*' ;;
 	esac

@@ -5,26 +5,13 @@ format=rpm
 # Mounts and processes end with the script, whatever happens to it.
 [ "${INSIDE:-}" = rpm ] || INSIDE=rpm exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
 . "$(dirname "$0")/lib.sh"
+. packaging/test/root.sh
 
-root=$work/root
 rpms=("$packages"/*.x86_64.rpm)
 names=($(basename -a "${rpms[@]}" | sed "s/-$version-1\.x86_64\.rpm$//"))
 source=$packages/viaduct-$version-1.src.rpm
 unit=/etc/systemd/system/multi-user.target.wants/viaductd.service
 modules=/usr/lib64/viaduct/1
-daemon=
-log=$work/daemon.log
-
-inside() { # in the root, with nothing of this environment
-	chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
-}
-
-as() { # USER COMMAND...
-	local user=$1
-
-	shift
-	inside setpriv --reuid="$user" --regid="$user" --init-groups "$@"
-}
 
 rpm_of_root() { # Debian's rpm warns of being used, unless told
 	local force=
@@ -42,18 +29,10 @@ changes() { # the root with a scriptlet that fails says so, and rpm does not
 }
 
 make_root() {
-	packaging/test/base.sh
-	mkdir "$root"
-	tar -C "$root" -xpf build/package-test/base.tar
-	mount --rbind /dev "$root/dev"
-	mount -t proc proc "$root/proc"
-	mount --rbind /sys "$root/sys"
-	mount -t tmpfs tmpfs "$root/run"
-	# Where an RPM distribution's loader looks by itself.
-	echo /usr/lib64 >"$root/etc/ld.so.conf.d/lib64.conf"
-	inside ldconfig
-	mkdir -p "$root/var/lib/rpm"
-	rpm --root "$root" --dbpath /var/lib/rpm --initdb
+	unpack_root && mkdir -p "$root/var/lib/rpm" && rpm --root "$root" --dbpath /var/lib/rpm --initdb || return 1
+	# Directories that an RPM distribution has; its loader looks into the first by itself.
+	mkdir -p "$root"/usr/lib64/{cmake,pkgconfig} "$root/usr/share/licenses"
+	echo /usr/lib64 >"$root/etc/ld.so.conf.d/lib64.conf" && inside ldconfig
 }
 
 distribution() {
@@ -62,45 +41,20 @@ distribution() {
 }
 
 files() { # of the root: what a package leaves behind would be seen here
-	find "$root" -xdev \( -path "$root/var/lib/rpm" -o -path "$root/run" \) -prune -o -printf '/%P\n' | sort
-	find "$root/run" -xdev -path '*viaduct*' -printf '/run/%P\n'
+	{
+		find "$root" -xdev \( -path "$root/var/lib/rpm" -o -path "$root/run" \) -prune -o -printf '/%P\n'
+		find "$root/run" -xdev -path '*viaduct*' -printf '/run/%P\n'
+	} | sort
 }
-
-start_daemon() {
-	as viaduct viaductd >>"$log" 2>&1 </dev/null &
-	daemon=$!
-	soon answers 0
-}
-
-stop_daemon() {
-	kill "$daemon"
-	wait "$daemon"
-}
-
-answers() { # PROFILE (0: any): increment 41 is 42, over that one
-	local explained
-
-	[ "$(inside viaduct call increment 41)" = 42 ] || return 1
-	[ "$1" = 0 ] && return
-	explained=$(inside viaduct call --explain increment 41 2>&1)
-	grep -q "selected $1" <<<"$explained" || { printf '%s\n' "$explained"; return 1; }
-}
-
-logged() { soon grep -Eq -- "$1" "$log"; }
 
 # -- as they are --------------------------------------------------------------------------------------
 
 check "rpmlint finds nothing but what packaging/rpm/rpmlint.toml explains" \
 	says ' 0 errors, 0 warnings' rpmlint -c packaging/rpm/rpmlint.toml "${rpms[@]}" "$source"
-sources_agree() {
-	local name
-
-	for name in "${names[@]}"; do
-		echo "$name: expected $(basename "$source"), found $(rpm -qp --qf '%{sourcerpm}' "$packages/$name-$version"-1.x86_64.rpm)"
-	done | grep -v "expected \(.*\), found \1$" && return 1
-	return 0
+one_source() {
+	[ "$(rpm -qp --qf '%{sourcerpm}\n' "${rpms[@]}" | sort -u)" = "$(basename "$source")" ]
 }
-check "every package names the source RPM" sources_agree
+check "every package names the source RPM" one_source
 
 # -- installed ----------------------------------------------------------------------------------------
 
@@ -115,9 +69,10 @@ only_own() { # what the packages own was not there before, and nothing has two o
 	! uniq -d "$work/owned" | grep . && ! comm -12 "$work/owned" "$work/before" | grep .
 }
 check "each file and directory has one owner, and none is the distribution's" only_own
-all_owned() { # apart from the link of the unit, and what tools of the distribution keep
-	files | comm -13 "$work/before" - | comm -23 - "$work/owned" |
-		grep -Ev "^($unit|/etc/(group|gshadow|passwd|shadow)-|/etc/\.pwd\.lock|/var/cache/ldconfig(/aux-cache)?)$" && return 1
+# What the tools that make users keep beside their files; the user stays, for files may be his.
+kept='^\s*/etc/((group|gshadow|passwd|shadow|subgid|subuid)-|\.pwd\.lock)$'
+all_owned() {
+	files | comm -13 "$work/before" - | comm -23 - "$work/owned" | grep -Evx "$unit" | grep -Ev "$kept" && return 1
 	return 0
 }
 check "what was installed is owned by a package" all_owned
@@ -127,32 +82,24 @@ check "the run directory" says '^1775 root viaduct$' inside stat -c '%a %U %G' /
 check "the configuration is for the daemon only" says '^640 root viaduct$' inside stat -c '%a %U %G' /etc/viaduct/viaductd.conf
 check "the unit is enabled, as this Debian's presets say" test -L "$root$unit"
 check "manual page" says 'viaduct' inside zcat /usr/share/man/man1/viaduct.1.gz
-all_modules() {
-	local found expected
-
-	found=$(inside viaduct modules | grep -c ' found ')
-	expected=$(find "$root$modules" -name '*.so' | wc -l)
-	[ "$found" -eq "$expected" ] || { echo "expected $expected modules, found $found"; inside viaduct modules --why; return 1; }
-}
 check "viaduct modules finds every module that was installed" all_modules
-provided() { # by the name of its file
-	local file kind name
+provided() { # what a module says that it is, by the package of its file
+	local found kind names name file
 
-	for file in "$root$modules"/*.so; do
-		name=$(basename "$file" .so) kind=transport
-		[[ $name =~ ^(codec|service)-(.*) ]] && kind=${BASH_REMATCH[1]} name=${BASH_REMATCH[2]}
-		[ "$(rpm_of_root -q --whatprovides "viaduct-$kind($name)")" = "$(rpm_of_root -qf "$modules/$(basename "$file")")" ] ||
-			{ echo "$file: its package does not provide viaduct-$kind($name)"; return 1; }
-	done
+	found=$(inside viaduct modules | sed -En 's,^found +[^ ]+ +[^ ]+ +([^ ]+) ([^ ]+) .* (/[^ ]+) *$,\1 \2 \3,p')
+	[ -n "$found" ] || return 1
+	while read -r kind names file; do
+		for name in ${names//,/ }; do
+			[ "$(rpm_of_root -q --whatprovides "viaduct-$kind($name)")" = "$(rpm_of_root -qf "$file")" ] ||
+				{ echo "$file: expected that its package provides viaduct-$kind($name)"; return 1; }
+		done
+	done <<<"$found"
 }
 check "the package of each module provides it by name" provided
 check "locks of the packages agree with sha256sum" inside sh -c "cd $modules && sha256sum -c --strict modules.lock.d/*.lock"
 check "the configuration is valid" inside viaductd --check
 check "viaductd as user viaduct answers root" start_daemon
 check "over ring" answers 0x10000
-in_group() {
-	inside useradd -M -G viaduct caller && [ "$(as caller viaduct call increment 1)" = 2 ]
-}
 check "a user of the group viaduct is answered" in_group
 refused "another user is refused, and told why" 'increment.sock: .*[Pp]ermission' as nobody viaduct call increment 1
 
@@ -171,32 +118,13 @@ check "with it again, over ring" with_shm
 
 # -- locked modules -----------------------------------------------------------------------------------
 
-lock() {
-	printf '[daemon]\nmodules.policy = locked\n' >"$root/etc/viaduct/viaductd.conf.d/locked.conf"
-	stop_daemon && start_daemon && answers 0x10000
-}
-flip() { # one byte in the middle of a module
-	local file=$root$modules/$1 at byte
-
-	at=$(($(stat -c %s "$file") / 2))
-	byte=$(od -An -tu1 -j$at -N1 "$file")
-	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
-}
-flipped() {
-	flip service-increment.so
-	stop_daemon
-	as viaduct viaductd >>"$log" 2>&1 </dev/null &
-	daemon=$!
-	soon test -S "$root/run/viaduct/string-reverse.sock" && ! answers 0 && logged 'service-increment.*locked.*sha256'
-}
 check "modules.policy = locked: works with the packages' locks" lock
 check "... and a module with one byte flipped is refused by name" flipped
 refused "... which rpm sees as well" "^..5.* $modules/service-increment.so" rpm_of_root -V viaduct-services
-unlock() {
-	flip service-increment.so
-	rm "$root/etc/viaduct/viaductd.conf.d/locked.conf" && stop_daemon && start_daemon
+unlocked() {
+	flip service-increment.so && unlock
 }
-check "... and without the policy all is as before" unlock
+check "... and without the policy all is as before" unlocked
 
 # -- upgraded -----------------------------------------------------------------------------------------
 
@@ -209,27 +137,29 @@ kept() {
 	grep -q '^# edited here' "$root/etc/viaduct/viaductd.conf" &&
 		grep -q 'next release' "$root/etc/viaduct/viaductd.conf.rpmnew" && [ -L "$root$unit" ]
 }
-restarted() {
-	stop_daemon && start_daemon && answers 0x10000
-}
 check "rpm upgrades all packages to a higher release" upgrade
 check "the configuration that was edited is kept, the new one is beside it" kept
-check "the upgraded daemon answers" restarted
+check "the upgraded daemon answers" restart_daemon
 
 # -- erased -------------------------------------------------------------------------------------------
 
 refused "libviaduct1 alone cannot go" 'libviaduct1.* is needed by .*viaduct-transport-uds' rpm_of_root -e libviaduct1
-erased() { # the edited configuration is the operator's; users stay, for files may be theirs
-	stop_daemon && changes -e "${names[@]}"
-	rm "$root/etc/viaduct/viaductd.conf.rpmsave" "$root/etc/viaduct/viaductd.conf.rpmnew" && rmdir "$root/etc/viaduct"
-	files | diff "$work/before" - | grep -Ev '^([0-9]|> /etc/((group|gshadow|passwd|shadow)-|\.pwd\.lock)$)' && return 1
-	return 0
+erased() { # the edited configuration is the operator's
+	stop_daemon && changes -e "${names[@]}" &&
+		rm "$root/etc/viaduct/viaductd.conf.rpmsave" "$root/etc/viaduct/viaductd.conf.rpmnew" && rmdir "$root/etc/viaduct" ||
+		return 1
+	files >"$work/after"
+	! comm -3 "$work/before" "$work/after" | grep -Ev "$kept"
 }
 check "erased: nothing is left but the edited configuration" erased
+disabled() {
+	mkdir -p "$root/etc/systemd/system-preset" && echo 'disable viaductd.service' >"$root/etc/systemd/system-preset/00-test.preset" &&
+		changes -i "${rpms[@]}" && [ ! -L "$root$unit" ] && changes -e "${names[@]}"
+}
+check "installed where presets disable the unit: it is not enabled" disabled
 without_systemd() { # for the scriptlets
-	inside userdel viaduct
-	for tool in systemctl systemd-sysusers systemd-tmpfiles; do
-		mv "$root/usr/bin/$tool" "$root/usr/bin/$tool.away"
+	inside userdel viaduct && for tool in systemctl systemd-sysusers systemd-tmpfiles; do
+		mv "$root/usr/bin/$tool" "$root/usr/bin/$tool.away" || return 1
 	done
 	changes -i "${rpms[@]}" && inside id -u viaduct && [ ! -L "$root$unit" ] && changes -e "${names[@]}"
 }
