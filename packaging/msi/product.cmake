@@ -25,15 +25,16 @@ macro(viaduct_msi_product version abi)
 	set(A_VERSION ${version})
 	set(A_ABI ${abi})
 
-	# PrepareService: what the tables cannot say, such as access lists of directories that are there already, and restarts
-	# after a crash. SetLogToRemove: the log goes with the product, and stays when another version takes over.
+	# PrepareService, after InstallServices (5800): what the tables cannot say, such as access lists of directories that are
+	# there already, and restarts after a crash. SetLogToRemove, before the costs are counted: the log goes with the
+	# product, and stays when another version takes over. By number: wixl places the words After and Before by chance.
 	string(CONFIGURE [[
     <Property Id="@A_ROOT@"><RegistrySearch Id="search.root" Root="HKLM" Key="Software\Viaduct" Name="InstallDir" Type="raw" Win64="yes"/></Property>
     <CustomAction Id="PrepareService" FileKey="@A_DAEMON@" ExeCommand="--prepare-service" Execute="deferred" Impersonate="no" Return="check"/>
     <CustomAction Id="SetLogToRemove" Property="LOG_TO_REMOVE" Value="[CommonAppDataFolder]viaduct\log\"/>
     <InstallExecuteSequence>
-      <Custom Action="SetLogToRemove" Before="CostInitialize">REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE</Custom>
-      <Custom Action="PrepareService" After="InstallServices">&amp;@A_PROGRAMS@=3</Custom>
+      <Custom Action="SetLogToRemove" Sequence="790">REMOVE="ALL" AND NOT UPGRADINGPRODUCTCODE</Custom>
+      <Custom Action="PrepareService" Sequence="5801">&amp;@A_PROGRAMS@=3</Custom>
     </InstallExecuteSequence>]] VIADUCT_XML_PRODUCT @ONLY)
 
 	string(CONFIGURE [[

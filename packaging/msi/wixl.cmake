@@ -139,7 +139,6 @@ set(_statements
 	"INSERT INTO `InstallExecuteSequence` (`Action`,`Sequence`) VALUES ('WriteEnvironmentStrings',5200)"
 	"INSERT INTO `RemoveFile` (`FileKey`,`Component_`,`FileName`,`DirProperty`,`InstallMode`) VALUES ('log','comp.log','viaductd.log','LOG_TO_REMOVE',2)"
 	"UPDATE `CustomAction` SET `Type`=51 WHERE `Action`='SetLogToRemove'"
-	"UPDATE `InstallExecuteSequence` SET `Sequence`=5801 WHERE `Action`='PrepareService'" # wixl puts it behind the end
 	"UPDATE `Property` SET `Value`='WIX_DOWNGRADE_DETECTED|WIX_UPGRADE_DETECTED|INSTALLDIR' WHERE `Property`='SecureCustomProperties'"
 	# Within the transaction: if the new version fails, the old one is there again.
 	"UPDATE `InstallExecuteSequence` SET `Sequence`=1501 WHERE `Action`='RemoveExistingProducts'")
