@@ -1,6 +1,6 @@
 # Windows: what CPack is told beyond Packages.cmake. CPack's External generator makes the MSI by wixl, and the archives
 # (msi/package.cmake). On Windows CPack's own WIX generator would make an MSI after the same description.
-set(CPACK_PACKAGE_FILE_NAME viaduct-${PROJECT_VERSION}-win64)
+set(CPACK_PACKAGE_FILE_NAME viaduct-${PROJECT_VERSION}-windows-x86_64)
 set(CPACK_PACKAGE_INSTALL_DIRECTORY Viaduct)
 set(CPACK_EXTERNAL_ENABLE_STAGING ON)
 set(CPACK_EXTERNAL_PACKAGE_SCRIPT ${PROJECT_SOURCE_DIR}/packaging/msi/package.cmake)
