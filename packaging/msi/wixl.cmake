@@ -130,6 +130,7 @@ execute_process(COMMAND ${_at_that_time} ${_wixl} --arch x64 -o ${_msi} ${_wxs} 
 
 # One statement a row; a semicolon is written as |, because of lists.
 _id(_program comp bin/viaduct.exe)
+_id(_library comp bin/viaduct.dll)
 _id(_bin dir bin)
 set(_statements
 	"UPDATE `Feature` SET `Attributes`=16 WHERE `Feature`='core'"
@@ -137,6 +138,7 @@ set(_statements
 	"INSERT INTO `Environment` (`Environment`,`Name`,`Value`,`Component_`) VALUES ('path','=-*PATH','[${_bin}]|[~]','${_program}')"
 	"INSERT INTO `InstallExecuteSequence` (`Action`,`Sequence`) VALUES ('RemoveEnvironmentStrings',3300)"
 	"INSERT INTO `InstallExecuteSequence` (`Action`,`Sequence`) VALUES ('WriteEnvironmentStrings',5200)"
+	"INSERT INTO `CreateFolder` (`Directory_`,`Component_`) VALUES ('INSTALLDIR','${_library}')" # and so it is removed
 	"INSERT INTO `RemoveFile` (`FileKey`,`Component_`,`FileName`,`DirProperty`,`InstallMode`) VALUES ('log','comp.log','viaductd.log','LOG_TO_REMOVE',2)"
 	"UPDATE `CustomAction` SET `Type`=51 WHERE `Action`='SetLogToRemove'"
 	"UPDATE `Property` SET `Value`='WIX_DOWNGRADE_DETECTED|WIX_UPGRADE_DETECTED|INSTALLDIR' WHERE `Property`='SecureCustomProperties'"
