@@ -31,17 +31,19 @@ function(_directory_id out path)
 	set(${out} ${id} PARENT_SCOPE)
 endfunction()
 
-# Adds a directory, and those above it, to _directories; each is written once, the ones above before.
-function(_add_directory path)
+# Adds a directory, and those above it, to _directories, when the component is the first in it; the ones above come before.
+# Each is made with that component, if there is a file in it or not: what is made by name is removed by name.
+function(_add_directory path component)
 	if(NOT path OR path IN_LIST _known)
 		return()
 	endif()
 	get_filename_component(above "${path}" DIRECTORY)
 	get_filename_component(name ${path} NAME)
-	_add_directory("${above}")
+	_add_directory("${above}" ${component})
 	_directory_id(above_id "${above}")
 	_directory_id(id ${path})
 	set(_known ${_known} ${path} PARENT_SCOPE)
+	set(_folders ${_folders} "'${id}','${component}'" PARENT_SCOPE)
 	set(_directories "${_directories}    <DirectoryRef Id=\"${above_id}\"><Directory Id=\"${id}\" Name=\"${name}\"/></DirectoryRef>\n"
 		PARENT_SCOPE)
 endfunction()
@@ -51,6 +53,8 @@ endfunction()
 _id(_daemon file bin/viaductd.exe)
 viaduct_msi_product(${_version} ${CPACK_VIADUCT_ABI} ROOT INSTALLDIR DAEMON ${_daemon} PROGRAMS programs)
 set(_known "")
+_id(_library comp bin/viaduct.dll)
+set(_folders "'INSTALLDIR','${_library}'")
 set(_directories "")
 set(_components "")
 set(_contents "")
@@ -64,9 +68,9 @@ foreach(_component IN LISTS _msi_components)
 	foreach(_file IN LISTS _files)
 		get_filename_component(_path ${_file} DIRECTORY)
 		get_filename_component(_name ${_file} NAME)
-		_add_directory("${_path}")
-		_directory_id(_dir "${_path}")
 		_id(_comp comp ${_file})
+		_add_directory("${_path}" ${_comp})
+		_directory_id(_dir "${_path}")
 		_id(_key file ${_file})
 		viaduct_msi_guid(_guid component/${_file})
 		set(_more "")
@@ -130,7 +134,6 @@ execute_process(COMMAND ${_at_that_time} ${_wixl} --arch x64 -o ${_msi} ${_wxs} 
 
 # One statement a row; a semicolon is written as |, because of lists.
 _id(_program comp bin/viaduct.exe)
-_id(_library comp bin/viaduct.dll)
 _id(_bin dir bin)
 set(_statements
 	"UPDATE `Feature` SET `Attributes`=16 WHERE `Feature`='core'"
@@ -138,12 +141,14 @@ set(_statements
 	"INSERT INTO `Environment` (`Environment`,`Name`,`Value`,`Component_`) VALUES ('path','=-*PATH','[${_bin}]|[~]','${_program}')"
 	"INSERT INTO `InstallExecuteSequence` (`Action`,`Sequence`) VALUES ('RemoveEnvironmentStrings',3300)"
 	"INSERT INTO `InstallExecuteSequence` (`Action`,`Sequence`) VALUES ('WriteEnvironmentStrings',5200)"
-	"INSERT INTO `CreateFolder` (`Directory_`,`Component_`) VALUES ('INSTALLDIR','${_library}')" # and so it is removed
 	"INSERT INTO `RemoveFile` (`FileKey`,`Component_`,`FileName`,`DirProperty`,`InstallMode`) VALUES ('log','comp.log','viaductd.log','LOG_TO_REMOVE',2)"
 	"UPDATE `CustomAction` SET `Type`=51 WHERE `Action`='SetLogToRemove'"
 	"UPDATE `Property` SET `Value`='WIX_DOWNGRADE_DETECTED|WIX_UPGRADE_DETECTED|INSTALLDIR' WHERE `Property`='SecureCustomProperties'"
 	# Within the transaction: if the new version fails, the old one is there again.
 	"UPDATE `InstallExecuteSequence` SET `Sequence`=1501 WHERE `Action`='RemoveExistingProducts'")
+foreach(_folder IN LISTS _folders)
+	list(APPEND _statements "INSERT INTO `CreateFolder` (`Directory_`,`Component_`) VALUES (${_folder})")
+endforeach()
 foreach(_key IN LISTS _versioned)
 	list(APPEND _statements
 		"UPDATE `File` SET `Version`='${_version}.0', `Language`='1033' WHERE `File`='${_key}'"
