@@ -226,3 +226,37 @@ removed_there() {
 	installer 0 /x "$msi" && rmdir "$drive/Other place" && left
 }
 check "removed from there: nothing is left" removed_there
+
+# -- the archive --------------------------------------------------------------------------------------
+
+# On drive C:, because the directories above a module count, and those above this one are anybody's on drive Z:.
+zip="$drive/a place/$name"
+there="C:\\a place\\$name\\bin"
+unpacked() {
+	unzip -q "$packages/$name.zip" -d "$drive/a place" && all_modules "$there\\viaduct.exe"
+}
+check "the ZIP, unpacked into a directory with a blank, finds its modules" unpacked
+locks() {
+	(cd "$zip/lib/viaduct/1" && cat modules.lock.d/*.lock | sha256sum -c --strict --quiet)
+}
+check "its locks agree with sha256sum" locks
+daemon=
+start_here() { # the daemon of the ZIP, in a console
+	: >"$work/daemon.log"
+	wine "$there\\viaductd.exe" "$@" >>"$work/daemon.log" 2>&1 </dev/null &
+	daemon=$!
+	soon grep -q 'ready: ' "$work/daemon.log"
+}
+stop_here() { # wine has no signals: its process, which is a child of this shell
+	kill "$daemon"
+	wait "$daemon" || :
+}
+trap 'stop_here; scripts/wine.sh down "$prefix"' EXIT
+check "its daemon starts in a console" start_here
+check "... and answers over winshm" answers 0x2 "$there\\viaduct.exe"
+client() {
+	cmake -S docs/examples/client -B "$work/client" -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/mingw-w64.cmake" \
+		-DCMAKE_PREFIX_PATH="$zip" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=BOTH && cmake --build "$work/client" &&
+		cp "$work/client/client.exe" "$zip/bin" && says '^42' run "$there\\client.exe" 41
+}
+check "docs/examples/client, by find_package(viaduct) with MinGW, calls it" client
