@@ -20,6 +20,15 @@ function(_take_symbols file debug)
 	file(CHMOD ${symbols} PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 endfunction()
 
+# Symbols of one PE file; in the file their name and checksum, because debuggers look beside it.
+function(_take_symbols_of_pe file symbols)
+	get_filename_component(directory ${symbols} DIRECTORY)
+	file(MAKE_DIRECTORY ${directory})
+	execute_process(COMMAND ${CPACK_VIADUCT_OBJCOPY} --only-keep-debug ${file} ${symbols} COMMAND_ERROR_IS_FATAL ANY)
+	execute_process(COMMAND ${CPACK_VIADUCT_STRIP} --strip-unneeded ${file} COMMAND_ERROR_IS_FATAL ANY)
+	execute_process(COMMAND ${CPACK_VIADUCT_OBJCOPY} --add-gnu-debuglink=${symbols} ${file} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
 # Lines as sha256sum writes them. CMake has no file mode that keeps line ends on Windows: there are none here but \n.
 function(_write_lock lock)
 	set(text "")
@@ -55,8 +64,11 @@ foreach(_file IN LISTS _files)
 	endif()
 	if(_magic STREQUAL "7f454c46")
 		_take_symbols(${_file} ${_debug})
+		execute_process(COMMAND ${CPACK_VIADUCT_STRIP} --strip-unneeded ${_file} COMMAND_ERROR_IS_FATAL ANY)
+	else() # from <component>/<path> to debug/<path>.debug
+		string(REGEX MATCH "^${_root}/[^/]+/(.*)$" _path ${_file})
+		_take_symbols_of_pe(${_file} ${_root}/debug/${CMAKE_MATCH_1}.debug)
 	endif()
-	execute_process(COMMAND ${CPACK_VIADUCT_STRIP} --strip-unneeded ${_file} COMMAND_ERROR_IS_FATAL ANY)
 	if(_file MATCHES "^(${_root}/([^/]+)/.*/?${CPACK_VIADUCT_MODULES})/[^/]+$")
 		set(_lock ${CMAKE_MATCH_1}/modules.lock)
 		string(TOUPPER ${CMAKE_MATCH_2} _C)

@@ -24,7 +24,7 @@ pack() {
 	for generator in "$@"; do
 		"${run[@]}" cpack --config "$build/CPackConfig.cmake" -G "$generator"
 	done
-	find "$build/packages" -maxdepth 1 -type f -exec cp -p {} "$out/" \;
+	find "$build/packages" -maxdepth 1 -type f ! -name '*.json' -exec cp -p {} "$out/" \;
 }
 
 # Bytes of what a package installs as programs, library and modules, without debug symbols.
@@ -44,7 +44,7 @@ for format in "$@"; do
 	deb) rm -f "$out"/*.deb; pack "$build" DEB ;;
 	rpm) rm -f "$out"/*.rpm; pack "$build" RPM; packaging/rpm/source.sh "$build" "$out" ;;
 	archive) rm -f "$out"/*.tar.*; pack "$build" TGZ ;;
-	windows) rm -f "$out"/*.msi "$out"/*.zip; pack "$build" External ZIP ;;
+	windows) rm -f "$out"/*.msi "$out"/*.zip; pack "$build" External ;;
 	esac
 	sizes "$format" "$build"
 done

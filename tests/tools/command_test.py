@@ -987,6 +987,10 @@ class Service:
             self.case.assertLess(time.monotonic(), end, "no %s: %s" % (word, text))
         return text
 
+    def registry(self):
+        return subprocess.run(host.command("reg", "query", r"HKLM\System\CurrentControlSet\Services\\" + self.name),
+                              capture_output=True, timeout=DEADLINE).stdout.decode()
+
     def control(self, code):
         rc, out, err = self.case.run_program(CONTROL, "control", self.name, str(code))
         self.case.assertEqual((rc, err), (0, ""))
@@ -1175,14 +1179,26 @@ class WindowsService(Case):
 
     def test_how_it_is_installed(self):
         p, _ = self.start_service()
-        out = subprocess.run(host.command("reg", "query", r"HKLM\System\CurrentControlSet\Services\\" + p.name),
-                             capture_output=True, timeout=DEADLINE).stdout.decode()
+        out = p.registry()
         program = r'"[A-Z]:\\[^"]*\\viaductd\.exe"'  # it may be on several drives
         conf = host.path(os.path.join(self.dir, "with blanks.conf"))
         self.assertRegex(out, program + ' "--service" "--config" "%s"' % re.escape(conf))
         self.assertRegex(out, r"ObjectName +REG_SZ +NT AUTHORITY\\LocalService")
         self.assertRegex(out, r"Start +REG_DWORD +0x2")
         self.bad(1, "--install-service", "--name", p.name, program=VIADUCTD, says="is there already")
+
+    def test_an_entry_that_an_installer_made(self):
+        name = "viaduct test %d" % os.getpid()
+        self.bad(1, "--prepare-service", "--name", name, program=VIADUCTD, says="there is no service " + name)
+        p = Service.__new__(Service)
+        p.case, p.name = self, name
+        made = subprocess.run(host.command("sc", "create", name, "binPath=", host.path(VIADUCTD + ".exe")),
+                              capture_output=True, timeout=DEADLINE, stdin=subprocess.DEVNULL)
+        self.assertEqual(made.returncode, 0, made.stdout)
+        self.addCleanup(p.remove)
+        rc, out, err = self.run_program(VIADUCTD, "--prepare-service", "--name", name)
+        self.assertEqual((rc, out, err), (0, b"service %s has what it needs\n" % name.encode(), ""))
+        self.assertIn("Carries typed messages", p.registry())
 
     def test_it_serves_reports_and_stops(self):
         p, _ = self.start_service()

@@ -28,6 +28,7 @@ enum {
 	O_HELP,
 	O_SERVICE,
 	O_INSTALL,
+	O_PREPARE,
 	O_REMOVE,
 	O_NAME
 };
@@ -42,15 +43,16 @@ static const opt options[] =
 #if defined(_WIN32)
 	 {"service", 0, NULL, "run as a Windows service: for the service control manager only"},
 	 {"install-service", 0, NULL, "install the service; it gets the other options"},
+	 {"prepare-service", 0, NULL, "for installers: what a service needs beside its entry"},
 	 {"remove-service", 0, NULL, "stop the service if it runs, and remove it"},
-	 {"name", 0, "NAME", "of the service to install or remove; else viaductd"},
+	 {"name", 0, "NAME", "of that service; else viaductd"},
 #endif
 	 {NULL, 0, NULL, NULL}};
 
 typedef struct command {
 	conf_source from;
 	const char *log, *name;
-	int is_check, is_help, is_version, is_service, is_install, is_remove;
+	int is_check, is_help, is_version, is_service, is_install, is_prepare, is_remove;
 } command;
 
 static int help(void)
@@ -98,6 +100,7 @@ static void take_option(command *c, int o, const char *value)
 		c->is_version |= o == O_VERSION;
 		c->is_service |= o == O_SERVICE;
 		c->is_install |= o == O_INSTALL;
+		c->is_prepare |= o == O_PREPARE;
 		c->is_remove |= o == O_REMOVE;
 	}
 }
@@ -115,12 +118,12 @@ static int read_options(command *c, int argc, char **argv)
 			return cli_fail(CLI_USAGE, "expected no argument, found '%s'", p.value);
 		take_option(c, o, p.value);
 	}
-	if (c->is_check + c->is_service + c->is_install + c->is_remove > 1)
-		return cli_fail(CLI_USAGE, "expected one of --check, --service, --install-service "
-					   "and --remove-service, found several");
-	if (c->name != NULL && !c->is_install && !c->is_remove)
-		return cli_fail(CLI_USAGE,
-				"--name belongs to --install-service or --remove-service");
+	if (c->is_check + c->is_service + c->is_install + c->is_prepare + c->is_remove > 1)
+		return cli_fail(CLI_USAGE, "expected one of --check, --service, --install-service, "
+					   "--prepare-service and --remove-service, found several");
+	if (c->name != NULL && !c->is_install && !c->is_prepare && !c->is_remove)
+		return cli_fail(CLI_USAGE, "--name belongs to --install-service, "
+					   "--prepare-service or --remove-service");
 	return CLI_OK;
 }
 
@@ -143,6 +146,8 @@ static int run_as_asked(command *c)
 
 	if (c->is_install)
 		return service_install(&o);
+	if (c->is_prepare)
+		return service_prepare(o.name);
 	if (c->is_remove)
 		return service_remove(o.name);
 	if (c->is_service && c->log == NULL)

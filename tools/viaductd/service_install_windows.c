@@ -261,6 +261,47 @@ int service_install(const service_options *o)
 	return status;
 }
 
+/* -- prepare --------------------------------------------------------------------------------- */
+
+static int change(const char *name, int (*what)(SC_HANDLE service))
+{
+	SC_HANDLE manager, service;
+	wchar_t wname[257];
+	int status;
+
+	if (!wide(name, wname, 257))
+		return cli_fail(CLI_USAGE, "--name: expected at most 256 characters, found '%s'",
+				name);
+	manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
+	if (manager == NULL)
+		return failed("service control manager", GetLastError());
+	service = OpenServiceW(manager, wname, SERVICE_CHANGE_CONFIG | SERVICE_START);
+	if (service != NULL) {
+		status = what(service);
+		CloseServiceHandle(service);
+	} else if (GetLastError() == ERROR_SERVICE_DOES_NOT_EXIST) {
+		status = cli_fail(CLI_FAILED, "there is no service %s", name);
+	} else {
+		status = failed(name, GetLastError());
+	}
+	CloseServiceHandle(manager);
+	return status;
+}
+
+int service_prepare(const char *name)
+{
+	int status;
+
+	if (name == NULL)
+		name = SERVICE_NAME;
+	status = make_dirs();
+	if (status == CLI_OK)
+		status = change(name, describe);
+	if (status == CLI_OK)
+		printf("service %s has what it needs\n", name);
+	return status;
+}
+
 /* -- remove ---------------------------------------------------------------------------------- */
 
 /* Asks a service to stop and waits for its end. */

@@ -21,6 +21,9 @@ const char *service_log(char path[SYS_PATH]);
 
 /* Makes the service and what it needs. Returns an exit status after one line of output. */
 int service_install(const service_options *o);
+/* Gives a service that an installer made what service_install() gives it beside its entry: directories,
+ * description, and that it comes back when it crashes. */
+int service_prepare(const char *name);
 /* Stops it if it runs, then removes it; what it has logged stays. */
 int service_remove(const char *name);
 
