@@ -198,7 +198,7 @@ int sys_temp_make(char path[SYS_PATH], char *why)
 
 	if (parent == NULL || parent[0] != '/')
 		parent = "/tmp";
-	n = snprintf(path, SYS_PATH, "%s/viaduct-bench.XXXXXX", parent);
+	n = snprintf(path, SYS_PATH, "%s/viaduct-run.XXXXXX", parent);
 	if (n < 0 || n >= (int)SYS_PATH) {
 		(void)snprintf(why, SYS_WHY, "$TMPDIR is too long");
 		return 0;

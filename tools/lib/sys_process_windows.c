@@ -218,7 +218,7 @@ int sys_temp_make(char path[SYS_PATH], char *why)
 	if (GetTempPathW(MAX_PATH + 1, parent) == 0)
 		return failed("temporary directory", GetLastError(), why);
 	for (i = 0; i < 100; i++) {
-		(void)_snwprintf(wide, MAX_PATH + 64, L"%lsviaduct-bench.%lu.%u", parent,
+		(void)_snwprintf(wide, MAX_PATH + 64, L"%lsviaduct-run.%lu.%u", parent,
 				 GetCurrentProcessId(), i);
 		if (CreateDirectoryW(wide, NULL))
 			return narrow(wide, path, SYS_PATH) ||
