@@ -183,7 +183,8 @@ int sys_child_end(sys_child *c, uint32_t ms)
 	if (is_killed)
 		(void)snprintf(c->end, sizeof c->end, "did not end and was killed");
 	else if (WIFSIGNALED(status))
-		(void)snprintf(c->end, sizeof c->end, "was ended by signal %d", WTERMSIG(status));
+		(void)snprintf(c->end, sizeof c->end, "was ended by signal %d (%.30s)",
+			       WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		(void)snprintf(c->end, sizeof c->end, "ended with status %d", WEXITSTATUS(status));
 	return !is_killed && WIFEXITED(status) && WEXITSTATUS(status) == 0;

@@ -64,6 +64,20 @@ static const opt options[] = {
 
 static atomic_int never; /* with something to look at a child is not waited for without end */
 
+/* Something that is no line of the child's: told once for a group. */
+static void take_output(check_report *r, const char *line)
+{
+	char name[CHECK_NAME];
+
+	if (r->has_output)
+		return;
+	memcpy(name, r->name, sizeof name);
+	check_begin(r, "output");
+	check_tell(r, CHECK_FAILED, "expected nothing on standard output, found: %s", line);
+	memcpy(r->name, name, sizeof name);
+	r->has_output = 1;
+}
+
 /* One line of the child. Returns 0 when it has told everything. */
 static int take_line(check_report *r, const char *line)
 {
@@ -89,10 +103,7 @@ static int take_line(check_report *r, const char *line)
 		r->name[0] = '\0';
 		return 1;
 	}
-	if (r->name[0] == '\0')
-		check_begin(r, "output");
-	check_tell(r, CHECK_FAILED,
-		   "expected a module that writes nothing to standard output, found: %s", line);
+	take_output(r, line);
 	return 1;
 }
 
@@ -212,11 +223,14 @@ static const char *not_run(const check_run *c, const group *g)
 		return NULL;
 	if (!s->is_accepted || s->module.n_components == 0)
 		return "not run: its identity is refused";
+	if (c->is_unfit)
+		return "not run: it does not load, see abi";
 	return s->is_trusted ? NULL : "not run: the file is not trusted";
 }
 
 static void run_group(check_run *c, const group *g, int is_shown)
 {
+	const uint32_t n_failed = c->report.n[CHECK_FAILED];
 	const char *why = not_run(c, g);
 
 	check_group(&c->report, g->name);
@@ -229,6 +243,7 @@ static void run_group(check_run *c, const group *g, int is_shown)
 		g->here(c);
 	} else {
 		run_child(c, g);
+		c->is_unfit |= g->child == check_abi && c->report.n[CHECK_FAILED] != n_failed;
 	}
 }
 

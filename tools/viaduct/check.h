@@ -29,7 +29,7 @@ typedef struct check_report {
 	uint32_t n[3];         /* by check_verdict */
 	buf out;
 	json_writer json;
-	int has_heading;             /* of the group */
+	int has_heading, has_output; /* of the group */
 	const char *copy, *shown_as; /* a path that sentences name otherwise; NULL: none */
 } check_report;
 
@@ -84,6 +84,7 @@ typedef struct check_run {
 	const char *given_path; /* --module-path, or NULL */
 	uint32_t timeout_ms;    /* for each check */
 	int is_verbose;
+	int is_unfit; /* group abi has failed */
 } check_run;
 
 /* -- groups ---------------------------------------------------------------------------------- */
@@ -104,6 +105,7 @@ typedef struct check_child {
 	check_report *report;
 	const char *module_path, *file;
 	check_module module;
+	char left[CHECK_SENTENCE]; /* what the registry has found left behind last; "": nothing */
 	int is_verbose;
 } check_child;
 

@@ -7,12 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-static void to_stderr(void *arg, int32_t level, const char *origin, const char *text)
+/* What init() leaves behind when it fails is freed by the registry, which says so only here. */
+static void take_log(void *arg, int32_t level, const char *origin, const char *text)
 {
+	check_child *c = arg;
 	buf line = {0};
 
-	(void)arg;
-	(void)level;
+	if (level >= VIA_LOG_ERROR && strstr(text, "left behind") != NULL)
+		(void)snprintf(c->left, sizeof c->left, "%s", text);
+	if (!c->is_verbose)
+		return;
 	buf_text(&line, "viaduct: ");
 	text_show(&line, origin, strlen(origin));
 	buf_text(&line, ": ");
@@ -38,10 +42,9 @@ int check_open(check_child *c, const via_hooks *hooks, uint32_t load_mode, via_r
 	options.module_path = c->module_path;
 	options.hooks = hooks;
 	options.load_mode = load_mode;
-	if (c->is_verbose) {
-		options.log = to_stderr;
-		options.log_level = VIA_LOG_DEBUG;
-	}
+	options.log = take_log;
+	options.log_arg = c;
+	options.log_level = c->is_verbose ? VIA_LOG_DEBUG : VIA_LOG_ERROR;
 	rc = via_registry_open(&options, out);
 	if (rc == VIA_OK)
 		return 1;

@@ -158,51 +158,55 @@ static void check_unknown_key(check_child *c)
 
 enum { DRILL_ALLOC, DRILL_CALL };
 
+/* What a failure has led to. NULL: all is well. */
+static const char *try_loading(check_child *c, drill *d, via_registry *r)
+{
+	via_rc rc = via_registry_load(r, c->module.id);
+
+	if (rc != VIA_OK && via_error()[0] == '\0')
+		return "expected a reason";
+	d->bad_alloc = d->bad_call = 0;
+	if (rc != VIA_OK)
+		rc = via_registry_load(r, c->module.id);
+	if (rc == VIA_OK)
+		rc = via_registry_unload(r, c->module.id, via_deadline(UNLOAD_NS));
+	if (rc != VIA_OK)
+		return check_error(rc);
+	return c->left[0] != '\0' ? c->left : NULL;
+}
+
 /* Loads with failure n. 1: it happened; 0: there are fewer of them; -1: a failed check. */
 static int drill_once(check_child *c, int what, unsigned long n)
 {
 	drill d = {0};
 	const via_hooks hooks = hooks_of(&d);
-	const char *word = what == DRILL_ALLOC ? "allocation" : "system call";
-	int is_good = 1, happened;
+	char wrong[CHECK_SENTENCE] = "";
+	const char *why;
 	via_registry *r;
-	via_rc rc;
+	int happened;
 
 	if (!check_open(c, &hooks, VIA_LOAD_DIRECT, &r))
 		return -1;
+	c->left[0] = '\0';
 	atomic_store(&d.n_allocs, 0);
 	atomic_store(&d.n_calls, 0);
 	d.bad_alloc = what == DRILL_ALLOC ? n : 0;
 	d.bad_call = what == DRILL_CALL ? n : 0;
-	rc = via_registry_load(r, c->module.id);
+	why = try_loading(c, &d, r);
+	if (why != NULL)
+		(void)snprintf(wrong, sizeof wrong, "%s", why);
 	happened = atomic_load(what == DRILL_ALLOC ? &d.n_allocs : &d.n_calls) >= n;
-	d.bad_alloc = d.bad_call = 0;
-	if (rc != VIA_OK && via_error()[0] == '\0') {
-		check_tell(c->report, CHECK_FAILED,
-			   "%s %lu of a load failed: expected a reason with %s", word, n,
-			   via_rc_name(rc));
-		is_good = 0;
-	} else if (rc != VIA_OK && (rc = via_registry_load(r, c->module.id)) != VIA_OK) {
-		check_tell(c->report, CHECK_FAILED,
-			   "%s %lu of a load failed: expected the next load to do, found: %s", word,
-			   n, check_error(rc));
-		is_good = 0;
-	}
-	rc = via_registry_unload(r, c->module.id, via_deadline(UNLOAD_NS));
-	if (is_good && rc != VIA_OK) {
-		check_tell(c->report, CHECK_FAILED, "%s %lu of a load failed: then: %s", word, n,
-			   check_error(rc));
-		is_good = 0;
-	}
-	rc = via_registry_close(r);
-	if (is_good && (rc != VIA_OK || atomic_load(&d.n_blocks) != 0)) {
-		check_tell(
-			c->report, CHECK_FAILED,
-			"%s %lu of a load failed: expected nothing left, found %ld blocks of memory",
-			word, n, atomic_load(&d.n_blocks));
-		is_good = 0;
-	}
-	return is_good ? happened : -1;
+	if (via_registry_close(r) != VIA_OK && wrong[0] == '\0')
+		(void)snprintf(wrong, sizeof wrong, "%s", via_error());
+	if (atomic_load(&d.n_blocks) != 0 && wrong[0] == '\0')
+		(void)snprintf(wrong, sizeof wrong,
+			       "expected all memory to be given back, found %ld blocks",
+			       atomic_load(&d.n_blocks));
+	if (wrong[0] == '\0')
+		return happened;
+	check_tell(c->report, CHECK_FAILED, "when %s %lu of a load failed: %s",
+		   what == DRILL_ALLOC ? "allocation" : "system call", n, wrong);
+	return -1;
 }
 
 static void check_drill(check_child *c, const char *name, int what)

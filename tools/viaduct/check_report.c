@@ -31,7 +31,7 @@ void check_report_begin(check_report *r, const char *file)
 void check_group(check_report *r, const char *group)
 {
 	r->group = group;
-	r->has_heading = 0;
+	r->has_heading = r->has_output = 0;
 }
 
 void check_begin(check_report *r, const char *fmt, ...)
