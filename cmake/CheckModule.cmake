@@ -4,16 +4,8 @@ cmake_minimum_required(VERSION 3.25)
 # A module exports exactly one symbol, needs nothing but libc (with LIBRARIES it may), and uses nothing that
 # changes the process.
 set(entry viaduct_module_v1)
-set(forbidden abort exit _exit _Exit quick_exit at_quick_exit atexit __cxa_atexit __cxa_thread_atexit
-	__cxa_thread_atexit_impl malloc calloc realloc reallocarray free strdup strndup posix_memalign
-	aligned_alloc memalign pthread_create pthread_key_create pthread_atfork thrd_create signal sigaction
-	setlocale setenv putenv unsetenv clearenv umask chdir fchdir fork vfork system popen dlopen dlsym
-	printf vprintf puts putchar putc fputs fprintf vfprintf fwrite perror __printf_chk __vprintf_chk
-	__fprintf_chk __vfprintf_chk stdin stdout stderr __acrt_iob_func __stdio_common_vfprintf
-	_aligned_malloc _aligned_realloc _aligned_free _putenv _putenv_s CreateThread
-	_beginthread _beginthreadex SetEnvironmentVariableA SetEnvironmentVariableW LoadLibraryA
-	LoadLibraryW LoadLibraryExA LoadLibraryExW SetCurrentDirectoryA SetCurrentDirectoryW
-	TlsAlloc FlsAlloc SetConsoleCtrlHandler SetUnhandledExceptionFilter HeapAlloc GetProcessHeap)
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/forbidden.def lines REGEX "^VIA_FORBIDDEN")
+list(TRANSFORM lines REPLACE "^VIA_FORBIDDEN\\(([^,]+), [01]\\)$" "\\1" OUTPUT_VARIABLE forbidden)
 
 function(lines_of out)
 	execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)

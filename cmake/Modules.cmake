@@ -91,6 +91,21 @@ function(_viaduct_add_module_file file component sources)
 		_viaduct_module_check(${file} command)
 		add_test(NAME abi.${file} COMMAND ${command})
 		set_tests_properties(abi.${file} PROPERTIES LABELS abi)
+		_viaduct_check_module(${file} ${target})
+	endif()
+endfunction()
+
+# The same that a third party does with a module of its own.
+function(_viaduct_check_module file target)
+	set(path $<TARGET_FILE:${target}>)
+	if(CMAKE_CROSSCOMPILING) # wine shows the file system as drive Z
+		set(path Z:${path})
+	endif()
+	add_test(NAME check.${file} COMMAND viaduct_command check ${path})
+	set_tests_properties(check.${file} PROPERTIES LABELS abi TIMEOUT 600)
+	if(CMAKE_CROSSCOMPILING)
+		set_tests_properties(check.${file} PROPERTIES FIXTURES_REQUIRED wine ENVIRONMENT
+			"WINEPREFIX=${PROJECT_BINARY_DIR}/wine;WINEDEBUG=-all")
 	endif()
 endfunction()
 

@@ -61,6 +61,7 @@ _viaduct_value() {
 		words=$(_viaduct_names "$1" transport 3 "${@:7}")
 		;;
 	--scenario) words=$(_viaduct_words "$("$1" bench --help 2>/dev/null)" Scenarios) ;;
+	--only) words=$(_viaduct_words "$("$1" check --help 2>/dev/null)" Groups) ;;
 	--policy) words='balanced latency frugal' ;;
 	--module-policy) words='any locked' ;;
 	*)
@@ -89,7 +90,7 @@ _viaduct_operand() {
 		done
 		[[ $4 != b* ]] || compopt -o nospace
 		;;
-	decode:1 | encode:1) compopt -o default ;;
+	check:0 | decode:1 | encode:1) compopt -o default ;;
 	esac
 	# shellcheck disable=SC2086 # names without blanks, one word for each
 	_viaduct_reply "$4" $words

@@ -127,7 +127,7 @@ class Bench(unittest.TestCase):
         self.assertEqual(session_of(p.pid), {})
         self.assertEqual(list(self.tmp.iterdir()), [])
         if host.WINDOWS:
-            self.assertEqual(list(TEMP.glob("viaduct-bench*")), [])
+            self.assertEqual(list(TEMP.glob("viaduct-run*")), [])
 
     def finish(self, p, status):
         out, err = p.communicate(timeout=peer.DEADLINE * 4)

@@ -45,7 +45,7 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offered("viaduct nonsense "), set())
 
     def test_options(self):
-        for command in "call", "serve", "bench", "modules", "decode", "encode", "version":
+        for command in "call", "serve", "bench", "modules", "check", "decode", "encode", "version":
             expected = {"-" + o for o in options_of_help("viaduct", command)}
             self.assertEqual(self.offered(f"viaduct {command} -"), expected, command)
         self.assertEqual(self.offered("viaductd -"), {"-" + o for o in options_of_help("viaductd")})
@@ -73,6 +73,9 @@ class Completion(unittest.TestCase):
         scenarios = re.findall(r"^  ([a-z-]+)  ", peer.run("viaduct", "bench", "--help")[1].partition("Scenarios:")[2].partition("\n\n")[0], re.M)
         self.assertIn("load", scenarios)
         self.assertEqual(self.offered("viaduct bench --scenario "), set(scenarios))
+        groups = "identity trust symbols abi lifecycle unload transport codec service"
+        self.assertEqual(self.offered("viaduct check --only "), set(groups.split()))
+        self.assertEqual(self.offered("viaduct check "), {"<default>"})
         self.assertEqual(self.offered("viaduct bench --policy "), set(keys_of_source("daemon_keys")["policy"][3].split()))
         self.assertEqual(self.offered("viaduct modules --module-policy "), {"any", "locked"})
         self.assertEqual(self.offered("viaduct call --run-dir "), {"<dirnames>"})

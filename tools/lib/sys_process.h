@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#define SYS_LINE 512u /* longest line between two processes, NUL included */
+#define SYS_LINE 2048u /* longest line between two processes, NUL included */
 #define SYS_CPUS 1024u
 
 /* -- a process at the other end of two pipes ------------------------------------------------- */

@@ -183,7 +183,8 @@ int sys_child_end(sys_child *c, uint32_t ms)
 	if (is_killed)
 		(void)snprintf(c->end, sizeof c->end, "did not end and was killed");
 	else if (WIFSIGNALED(status))
-		(void)snprintf(c->end, sizeof c->end, "was ended by signal %d", WTERMSIG(status));
+		(void)snprintf(c->end, sizeof c->end, "was ended by signal %d (%.30s)",
+			       WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		(void)snprintf(c->end, sizeof c->end, "ended with status %d", WEXITSTATUS(status));
 	return !is_killed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -198,7 +199,7 @@ int sys_temp_make(char path[SYS_PATH], char *why)
 
 	if (parent == NULL || parent[0] != '/')
 		parent = "/tmp";
-	n = snprintf(path, SYS_PATH, "%s/viaduct-bench.XXXXXX", parent);
+	n = snprintf(path, SYS_PATH, "%s/viaduct-run.XXXXXX", parent);
 	if (n < 0 || n >= (int)SYS_PATH) {
 		(void)snprintf(why, SYS_WHY, "$TMPDIR is too long");
 		return 0;

@@ -203,6 +203,9 @@ int sys_child_end(sys_child *c, uint32_t ms)
 	c->is_running = 0;
 	if (is_killed)
 		(void)snprintf(c->end, sizeof c->end, "did not end and was killed");
+	else if (status >= 0xc0000000) /* an exception nobody took */
+		(void)snprintf(c->end, sizeof c->end, "was ended by exception 0x%lx%s", status,
+			       status == EXCEPTION_ACCESS_VIOLATION ? " (access violation)" : "");
 	else
 		(void)snprintf(c->end, sizeof c->end, "ended with status %lu", status);
 	return !is_killed && status == 0;
@@ -218,7 +221,7 @@ int sys_temp_make(char path[SYS_PATH], char *why)
 	if (GetTempPathW(MAX_PATH + 1, parent) == 0)
 		return failed("temporary directory", GetLastError(), why);
 	for (i = 0; i < 100; i++) {
-		(void)_snwprintf(wide, MAX_PATH + 64, L"%lsviaduct-bench.%lu.%u", parent,
+		(void)_snwprintf(wide, MAX_PATH + 64, L"%lsviaduct-run.%lu.%u", parent,
 				 GetCurrentProcessId(), i);
 		if (CreateDirectoryW(wide, NULL))
 			return narrow(wide, path, SYS_PATH) ||

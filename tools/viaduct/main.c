@@ -16,6 +16,7 @@ static const struct {
 	{"bench", "measure calls, messages and payloads between two processes", cmd_bench},
 	{"modules", "list the module files that were found, and why others were refused",
 	 cmd_modules},
+	{"check", "check whether a module file keeps the contract of modules", cmd_check},
 	{"decode", "print bytes of the wire as JSON", cmd_decode},
 	{"encode", "write JSON as bytes of the wire", cmd_encode},
 	{"version", "print the versions", cmd_version},

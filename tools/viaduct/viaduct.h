@@ -13,7 +13,8 @@
 
 /* One command: argv[0] is the first word behind its name. Returns the exit status. */
 typedef int command_fn(int argc, char **argv);
-command_fn cmd_call, cmd_serve, cmd_bench, cmd_modules, cmd_decode, cmd_encode, cmd_version;
+command_fn cmd_call, cmd_serve, cmd_bench, cmd_modules, cmd_check, cmd_decode, cmd_encode,
+	cmd_version;
 
 /* Prints usage, text and options of a command to standard output. Returns the exit status. */
 int print_help(const char *usage, const char *text, const opt *options);

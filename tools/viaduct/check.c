@@ -1,0 +1,322 @@
+/* tools/viaduct/check.c - `viaduct check`: the command, its groups, and the processes that run them. */
+#include "check.h"
+
+#include "../lib/sys_probe.h"
+#include "../lib/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TIMEOUT_MS 60000u
+#define END_MS 10000u /* for a child that has told everything */
+
+typedef struct group {
+	const char *name;
+	void (*here)(check_run *c); /* executes nothing of the module; or: */
+	check_child_fn *child;
+	uint32_t kind; /* only for a module that provides one; 0: for any */
+} group;
+
+static const group groups[] = {
+	{"identity", check_identity, NULL, 0},
+	{"trust", check_trust, NULL, 0},
+	{"symbols", check_symbols, NULL, 0},
+	{"abi", NULL, check_abi, 0},
+	{"lifecycle", NULL, check_lifecycle, 0},
+	{"unload", NULL, check_unload, 0},
+	{"transport", check_transport, NULL, VIA_KIND_TRANSPORT},
+	{"codec", NULL, check_codec, VIA_KIND_CODEC},
+	{"service", NULL, check_service, VIA_KIND_SERVICE},
+};
+
+#define N_GROUPS (sizeof groups / sizeof groups[0])
+
+static const char help_text[] =
+	"Checks whether a module file keeps the contract of modules, and says for each check what was\n"
+	"expected and what was found. The first three groups execute nothing of the file; the others\n"
+	"load it, in processes of their own, but only if the registry trusts the file.\n"
+	"\nGroups:\n"
+	"  identity   what the file says it is, and its name\n"
+	"  trust      who may change it: owner, modes, directories\n"
+	"  symbols    what it exports, needs and uses\n"
+	"  abi        descriptor, layout, tables\n"
+	"  lifecycle  load and unload, again and again, while memory and system calls fail\n"
+	"  unload     what is left of its code\n"
+	"  transport  links: records, waiting, ending, addresses, faults\n"
+	"  codec      values there and back, cut and changed bytes, short room\n"
+	"  service    answers, short room, hostile requests\n"
+	"\nExit status: 0 all passed or skipped; 1 something failed; 2 wrong usage; 6 the file cannot\n"
+	"be read.\n";
+
+enum { O_JSON, O_ONLY, O_MODULE_PATH, O_TIMEOUT, O_VERBOSE, O_HELP };
+
+static const opt options[] = {
+	{"json", 0, NULL, "one JSON object with everything"},
+	{"only", 0, "GROUP", "check this group; may be given again"},
+	{"module-path", 0, "DIRS", "where other modules are, instead of the usual place"},
+	{"timeout", 0, "TIME", "how long one check may take; 60s if not given"},
+	{"verbose", 'v', NULL, "log what the library does"},
+	{"help", 'h', NULL, "this text"},
+	{NULL, 0, NULL, NULL},
+};
+
+/* -- a group in a process of its own --------------------------------------------------------- */
+
+static atomic_int never; /* with something to look at a child is not waited for without end */
+
+/* Something that is no line of the child's: told once for a group. */
+static void take_output(check_report *r, const char *line)
+{
+	char name[CHECK_NAME];
+
+	if (r->has_output)
+		return;
+	memcpy(name, r->name, sizeof name);
+	check_begin(r, "output");
+	check_tell(r, CHECK_FAILED, "expected nothing on standard output, found: %s", line);
+	memcpy(r->name, name, sizeof name);
+	r->has_output = 1;
+}
+
+/* One line of the child. Returns 0 when it has told everything. */
+static int take_line(check_report *r, const char *line)
+{
+	size_t i, len;
+
+	if (strncmp(line, "begin ", 6) == 0) {
+		if (r->name[0] != '\0')
+			check_tell(r, CHECK_FAILED, "expected a verdict before the next check");
+		check_begin(r, "%s", line + 6);
+		return 1;
+	}
+	for (i = 0; i < 3; i++) {
+		len = strlen(check_verdicts[i]);
+		if (strncmp(line, check_verdicts[i], len) == 0 && line[len] == ' ' &&
+		    r->name[0] != '\0') {
+			check_tell(r, (check_verdict)i, "%s", line + len + 1);
+			return 1;
+		}
+	}
+	if (strcmp(line, "done") == 0)
+		return 0;
+	if (strcmp(line, "forget") == 0) {
+		r->name[0] = '\0';
+		return 1;
+	}
+	take_output(r, line);
+	return 1;
+}
+
+/* The child has ended, or has to. heard: the last answer of sys_child_hear(). */
+static void judge_end(check_run *c, sys_child *child, int heard, int is_done)
+{
+	check_report *r = &c->report;
+	int is_good = sys_child_end(child, heard < 0 ? 0 : END_MS);
+
+	if (is_done && is_good && r->name[0] == '\0')
+		return;
+	if (r->name[0] == '\0')
+		check_begin(r, "end");
+	if (heard < 0)
+		check_tell(r, CHECK_FAILED,
+			   "expected an end within %u ms, found none: it was killed",
+			   c->timeout_ms);
+	else
+		check_tell(r, CHECK_FAILED, "expected the process that runs it to go on, it %s",
+			   child->end);
+}
+
+static void run_child(check_run *c, const group *g)
+{
+	char own[SYS_PATH], why[SYS_WHY], line[SYS_LINE];
+	const char *argv[10];
+	size_t n = 0;
+	sys_child child;
+	int heard, is_done = 0;
+
+	argv[n++] = own;
+	argv[n++] = "check";
+	argv[n++] = "--child";
+	argv[n++] = g->name;
+	argv[n++] = c->subject.module_path;
+	argv[n++] = c->subject.copy;
+	if (c->is_verbose)
+		argv[n++] = "--verbose";
+	argv[n] = NULL;
+	if (!sys_own_program(own, sizeof own, why) || !sys_child_start(&child, own, argv, why)) {
+		check_begin(&c->report, "process");
+		check_tell(&c->report, CHECK_FAILED, "expected a process for it, found: %s", why);
+		return;
+	}
+	do {
+		heard = sys_child_hear(&child, line, c->timeout_ms, &never);
+		if (heard == 1 && !is_done)
+			is_done = !take_line(&c->report, line);
+	} while (heard == 1 && !is_done);
+	judge_end(c, &child, heard, is_done);
+}
+
+/* The other side of it: --child GROUP PATH FILE [--verbose]. */
+static int be_child(int argc, char **argv)
+{
+	check_report report = {.form = CHECK_TO_PARENT};
+	check_child c = {.report = &report};
+	via_registry *r = NULL;
+	size_t i;
+
+	if (argc < 4)
+		return cli_fail(CLI_USAGE, "check: --child is for this program itself");
+	for (i = 0; i < N_GROUPS && strcmp(groups[i].name, argv[1]) != 0; i++)
+		;
+	if (i == N_GROUPS || groups[i].child == NULL)
+		return cli_fail(CLI_USAGE, "check: no group '%s' for a child", argv[1]);
+	sys_crash_quietly();
+	c.module_path = argv[2];
+	c.file = argv[3];
+	c.is_verbose = argc > 4;
+	check_begin(&report, "registry");
+	if (check_open(&c, NULL, VIA_LOAD_COPY, &r)) {
+		check_look(r, c.file, &c.module);
+		(void)via_registry_close(r);
+		check_forget(&report);
+		groups[i].child(&c);
+	}
+	(void)puts("done");
+	return CLI_OK;
+}
+
+/* -- the command ----------------------------------------------------------------------------- */
+
+static const group *find_group(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_GROUPS; i++)
+		if (strcmp(groups[i].name, name) == 0)
+			return &groups[i];
+	return NULL;
+}
+
+static int wrong_group(const char *name)
+{
+	const char *names[N_GROUPS], *near;
+	size_t i;
+
+	for (i = 0; i < N_GROUPS; i++)
+		names[i] = groups[i].name;
+	near = text_nearest(name, names, N_GROUPS);
+	if (near != NULL)
+		return cli_fail(CLI_USAGE, "check: --only: no group '%s'; did you mean '%s'?", name,
+				near);
+	return cli_fail(CLI_USAGE, "check: --only: no group '%s'; viaduct check --help lists them",
+			name);
+}
+
+/* Why a group is not run, or NULL. */
+static const char *not_run(const check_run *c, const group *g)
+{
+	const check_subject *s = &c->subject;
+
+	if (g->kind != 0 && s->is_accepted && !check_provides(&s->module, g->kind))
+		return "it provides none";
+	if (g->here != NULL && g->kind == 0)
+		return NULL;
+	if (!s->is_accepted || s->module.n_components == 0)
+		return "not run: its identity is refused";
+	if (c->is_unfit)
+		return "not run: it does not load, see abi";
+	return s->is_trusted ? NULL : "not run: the file is not trusted";
+}
+
+static void run_group(check_run *c, const group *g, int is_shown)
+{
+	const uint32_t n_failed = c->report.n[CHECK_FAILED];
+	const char *why = not_run(c, g);
+
+	check_group(&c->report, g->name);
+	if (!is_shown)
+		return;
+	if (why != NULL) {
+		check_begin(&c->report, "all");
+		check_tell(&c->report, CHECK_SKIPPED, "%s", why);
+	} else if (g->here != NULL) {
+		g->here(c);
+	} else {
+		run_child(c, g);
+		c->is_unfit |= g->child == check_abi && c->report.n[CHECK_FAILED] != n_failed;
+	}
+}
+
+static int run(check_run *c, const char *path, uint32_t only)
+{
+	const check_module *m = &c->subject.module;
+	int status = check_subject_open(c, path);
+	uint32_t i;
+
+	if (status == CLI_OK) {
+		c->report.copy = c->subject.copy;
+		c->report.shown_as = c->subject.path;
+		c->subject.is_trusted = check_is_trusted(c, NULL);
+		check_report_begin(&c->report, c->subject.path);
+		for (i = 0; i < N_GROUPS; i++)
+			run_group(c, &groups[i], only == 0 || (only >> i & 1u) != 0);
+		status = check_report_end(&c->report, m->id, m->version);
+	}
+	check_subject_close(c);
+	return status;
+}
+
+static int read_timeout(const char *text, uint32_t *ms)
+{
+	uint64_t ns;
+
+	if (!text_duration(text, &ns))
+		return cli_fail(
+			CLI_USAGE,
+			"check: --timeout: expected a time with its unit, like 500ms or 2m, "
+			"found '%s'",
+			text);
+	*ms = cli_ms(ns);
+	return CLI_OK;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	static check_run c; /* too large for a stack */
+	const char *file = NULL;
+	uint32_t only = 0;
+	opt_parser p;
+	int o;
+
+	if (argc > 0 && strcmp(argv[0], "--child") == 0)
+		return be_child(argc, argv);
+	c.timeout_ms = TIMEOUT_MS;
+	opt_begin(&p, options, argc, argv);
+	while ((o = opt_next(&p)) != OPT_END) {
+		if (o == OPT_BAD)
+			return bad_option("check", &p);
+		if (o == OPT_OPERAND && file != NULL)
+			return cli_fail(CLI_USAGE, "check: expected one FILE, found one more: '%s'",
+					p.value);
+		if (o == OPT_OPERAND)
+			file = p.value;
+		else if (o == O_JSON)
+			c.report.form = CHECK_TO_JSON;
+		else if (o == O_ONLY && find_group(p.value) == NULL)
+			return wrong_group(p.value);
+		else if (o == O_ONLY)
+			only |= 1u << (find_group(p.value) - groups);
+		else if (o == O_MODULE_PATH)
+			c.given_path = p.value;
+		else if (o == O_TIMEOUT && read_timeout(p.value, &c.timeout_ms) != CLI_OK)
+			return CLI_USAGE;
+		else if (o == O_VERBOSE)
+			c.is_verbose = 1;
+		else if (o == O_HELP)
+			return print_help("viaduct check [OPTION...] FILE", help_text, options);
+	}
+	if (file == NULL)
+		return cli_fail(CLI_USAGE,
+				"check: expected a FILE; viaduct check --help tells more");
+	return run(&c, file, only);
+}
