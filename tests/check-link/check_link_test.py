@@ -199,8 +199,9 @@ class Usage(Case):
 
     def test_modules_that_do_not_load(self):
         self.refuses("--module", module("no_entry", BROKEN), says="expected the symbol viaduct_module_v1, found none")
-        self.refuses("--module", module("no_return", BROKEN), says=["expected a module that loads, found ", "bort"
-                     if host.WINDOWS else "SIGABRT"])
+        self.refuses("--module", module("no_return", BROKEN), says="expected a module that loads, found "
+                     + ("abort()" if host.WINDOWS else "SIGABRT"))
+        self.refuses("--module", module("empty", BROKEN), says="expected probe(), found none")
 
 
 @posix_only("signals")

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,6 +60,29 @@ size_t shim_n_params(const struct shim_test *test)
 
 /* -- assertions ----------------------------------------------------------------------------------- */
 
+static _Thread_local char found[96]; /* values of the comparison that has just failed */
+
+void shim_values(long long a, long long b)
+{
+	snprintf(found, sizeof found, " (%lld and %lld)", a, b);
+}
+
+void shim_values_u(unsigned long long a, unsigned long long b)
+{
+	snprintf(found, sizeof found, " (%llu and %llu)", a, b);
+}
+
+void shim_values_double(double a, double b)
+{
+	snprintf(found, sizeof found, " (%.17g and %.17g)", a, b);
+}
+
+void shim_values_pointer(const volatile void *a, const volatile void *b)
+{
+	snprintf(found, sizeof found, " (0x%llx and 0x%llx)", (unsigned long long)(uintptr_t)a,
+		 (unsigned long long)(uintptr_t)b);
+}
+
 void shim_fail(const char *file, int line, const char *expression, const char *fmt, ...)
 {
 	char text[512];
@@ -68,8 +92,9 @@ void shim_fail(const char *file, int line, const char *expression, const char *f
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	atomic_fetch_add(&n_failures, 1);
-	fprintf(stderr, "[----] %s:%d: Assertion Failed\n[----]   %s%s%s\n", file, line, expression,
-		text[0] != '\0' ? ": " : "", text);
+	fprintf(stderr, "[----] %s:%d: Assertion Failed\n[----]   %s%s%s%s\n", file, line,
+		expression, found, text[0] != '\0' ? ": " : "", text);
+	found[0] = '\0';
 }
 
 _Noreturn void shim_leave(void)

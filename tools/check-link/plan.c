@@ -239,12 +239,30 @@ void rig_module_file(const char *name, char *file, size_t cap)
 	(void)snprintf(file, cap, "%s", from);
 }
 
+/* What the cases call without asking. */
+static const char *missing_of(const via_transport *t)
+{
+	if (t->probe == NULL)
+		return "probe()";
+	if ((t->roles & VIA_ROLE_BASELINE) != 0 && (t->listen == NULL || t->dial == NULL))
+		return "listen() and dial() of a baseline";
+	if ((t->roles & VIA_ROLE_UPGRADE) != 0 && (t->provision == NULL || t->attach == NULL))
+		return "provision() and attach() of an upgrade";
+	if ((t->roles & VIA_ROLE_DECORATOR) != 0 && t->wrap == NULL)
+		return "wrap() of a decorator";
+	return NULL;
+}
+
 static int load_one(plan *p, const char *name, const char *file)
 {
 	rig_layer l = {0};
 	char why[SYS_WHY];
+	const char *missing;
 
-	return rig_load(&l, name, why, sizeof why) || fail(p, "%s: %s", file, why);
+	if (!rig_load(&l, name, why, sizeof why))
+		return fail(p, "%s: %s", file, why);
+	missing = missing_of(l.t);
+	return missing == NULL || fail(p, "%s: expected %s, found none", file, missing);
 }
 
 int plan_load(plan *p)

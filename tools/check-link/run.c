@@ -126,13 +126,14 @@ static void diagnose(const char *said, size_t len)
 	while (said < end) {
 		const char *stop = memchr(said, '\n', (size_t)(end - said));
 		size_t n = (size_t)((stop != NULL ? stop : end) - said);
-		size_t i, at = n >= sizeof mark - 1 && memcmp(said, mark, sizeof mark - 1) == 0
-				       ? sizeof mark - 1
-				       : 0;
+		size_t i = n >= sizeof mark - 1 && memcmp(said, mark, sizeof mark - 1) == 0
+				   ? sizeof mark - 1
+				   : 0;
 
 		(void)fputs("# ", stdout);
-		for (i = at; i < n; i++)
-			(void)putchar((unsigned char)said[i] < ' ' ? ' ' : said[i]);
+		for (; i < n; i++)
+			if (said[i] != '\r')
+				(void)putchar((unsigned char)said[i] < ' ' ? ' ' : said[i]);
 		(void)putchar('\n');
 		said += n + 1;
 	}

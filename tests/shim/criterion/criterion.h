@@ -140,7 +140,34 @@ SHIM_PRINTF(1, 2) void cr_log_info(const char *fmt, ...);
 	} while (0)
 #define SHIM_ASSERT(C, E, ...) SHIM_CHECK(shim_leave(), C, E, __VA_ARGS__)
 #define SHIM_EXPECT(C, E, ...) SHIM_CHECK((void)0, C, E, __VA_ARGS__)
+/* Both values of a comparison that fails become part of its message. They are looked at in the type in which C
+ * compares them, and once. */
+void shim_values(long long a, long long b);
+void shim_values_u(unsigned long long a, unsigned long long b);
+void shim_values_double(double a, double b);
+void shim_values_pointer(const volatile void *a, const volatile void *b);
+#if defined(__GNUC__) || defined(__clang__)
+#define SHIM_VALUES(A, B) \
+	_Generic((A), int \
+		 : shim_values, long \
+		 : shim_values, long long \
+		 : shim_values, unsigned \
+		 : shim_values_u, unsigned long \
+		 : shim_values_u, unsigned long long \
+		 : shim_values_u, float \
+		 : shim_values_double, double \
+		 : shim_values_double, default \
+		 : shim_values_pointer)(A, B)
+#define SHIM_TYPE(A, B) __typeof__(1 ? (A) : (B))
+#define SHIM_COMPARE(K, A, O, B, ...) \
+	do { \
+		SHIM_TYPE(A, B) shim_a = (SHIM_TYPE(A, B))(A), shim_b = (SHIM_TYPE(A, B))(B); \
+		K(shim_a O shim_b || (SHIM_VALUES(shim_a, shim_b), 0), #A " " #O " " #B, \
+		  __VA_ARGS__); \
+	} while (0)
+#else /* no way to ask for a type: the message does without */
 #define SHIM_COMPARE(K, A, O, B, ...) K((A)O(B), #A " " #O " " #B, __VA_ARGS__)
+#endif
 #define SHIM_NEAR(A, B, T) (fabs((double)(A) - (double)(B)) <= (double)(T))
 
 #define cr_assert(C, ...) SHIM_ASSERT(C, #C, __VA_ARGS__)
