@@ -6,7 +6,12 @@ format=windows
 prefix=$work/prefix
 export WINEPREFIX=$prefix WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml,winemenubuilder.exe="
 unset DISPLAY
-trap 'scripts/wine.sh down "$prefix"' EXIT
+daemon=
+clean() {
+	[ -z "$daemon" ] || kill "$daemon" || :
+	scripts/wine.sh down "$prefix"
+}
+trap clean EXIT
 name=viaduct-$version-windows-x86_64
 msi=$packages/$name.msi
 newer=$work/newer/viaduct-99.0.0-windows-x86_64.msi
@@ -72,7 +77,7 @@ path() { # PATH of the machine
 }
 
 files() { # of drive C:, without what programs leave in directories for temporary files, and the installer's copies
-	(cd "$drive" && find . \( -path './windows/Installer' -o -ipath '*/temp' \) -prune -o -printf '%P\n' | sort)
+	(cd "$drive" && find . -mindepth 1 \( -path './windows/Installer' -o -ipath '*/temp' \) -prune -o -printf '%P\n' | sort)
 }
 
 # -- the database -------------------------------------------------------------------------------------
@@ -103,9 +108,15 @@ check "the MSI is for x64, of this version" says 'Template: x64;1033' msiinfo su
 check "... ProductVersion" row Property ProductVersion "$version"
 check "... upgrade code, never to change" row Property UpgradeCode '{61644565-6D68-551C-A0DA-FF3662D21F96}'
 check "core cannot be left out" row Feature core '' libviaduct1
+check "programs bring the codecs and the pipe along" row FeatureComponents programs comp.lib_viaduct_1_pipe.dll
 check "versions of programs, library and modules" versions
 check "the service runs as LocalService, from the start of the system" row ServiceInstall service viaductd viaductd 16 2 1 '' '' 'NT AUTHORITY\LocalService'
 check "MSI and ZIP have the same files" same_files
+symbols() { # of every program, library and module, by name
+	diff <(unzip -Z1 "$packages/$name.zip" | grep -E '\.(dll|exe)$') \
+		<(unzip -Z1 "$packages/$name-debug.zip" | sed 's/\.debug$//')
+}
+check "a debug file for every program, library and module" symbols
 
 # -- installed ----------------------------------------------------------------------------------------
 
@@ -124,8 +135,8 @@ entry() { # NAME: the service's entry, without its own name and the program's qu
 		grep -E 'Description|ErrorControl|ImagePath|ObjectName|Start|Type' | sed 's/NAME\.exe/viaductd.exe/; s/NAME\.log/viaductd.log/'
 }
 same_entry() {
-	run "$bin\\viaductd.exe" --install-service --name other
-	diff <(entry viaductd) <(entry other) && run "$bin\\viaductd.exe" --remove-service --name other
+	run "$bin\\viaductd.exe" --install-service --name other &&
+		diff <(entry viaductd) <(entry other) && run "$bin\\viaductd.exe" --remove-service --name other
 }
 check "its entry is that of viaductd --install-service" same_entry
 
@@ -138,19 +149,10 @@ configure() {
 check "a configuration made of the sample" configure
 check "viaduct call: 42, over winshm" answers 0x2
 
-reloaded() {
-	printf '[daemon]\r\nserve = listed\r\n[service increment]\r\n' >"$work/listed"
-	mkdir "$home/etc/viaduct/viaductd.conf.d" && cp "$work/listed" "$home/etc/viaduct/viaductd.conf.d/listed.conf"
-	run sc control viaductd paramchange && soon grep -q 'reloaded: .* 1 removed' "$log"
-	rm -r "$home/etc/viaduct/viaductd.conf.d"
-}
-check "sc control viaductd paramchange reads it again" reloaded
-
 # -- features -----------------------------------------------------------------------------------------
 
 without_winshm() {
-	installer 0 /i "$msi" REMOVE=transport_winshm
-	[ ! -e "$home/lib/viaduct/1/winshm.dll" ] && answers 0x1
+	installer 0 /i "$msi" REMOVE=transport_winshm && [ ! -e "$home/lib/viaduct/1/winshm.dll" ] && answers 0x1
 }
 says_why() {
 	says '^0x2 .*no module' run "$bin\\viaduct.exe" call --explain --profiles 0x3 increment 41
@@ -158,11 +160,35 @@ says_why() {
 check "without the feature transport_winshm: 42, over the pipe" without_winshm
 check "... and says why" says_why
 with_winshm() {
-	installer 0 /i "$msi" ADDLOCAL=transport_winshm
-	answers 0x2
+	installer 0 /i "$msi" ADDLOCAL=transport_winshm && answers 0x2
 }
 check "with it again: over winshm" with_winshm
 check "headers only when asked for" test ! -e "$home/include/viaduct/viaduct.h"
+
+# -- locked modules -----------------------------------------------------------------------------------
+
+locked() {
+	mkdir "$home/etc/viaduct/viaductd.conf.d" &&
+		printf '[daemon]\r\nmodules.policy = locked\r\n' >"$home/etc/viaduct/viaductd.conf.d/locked.conf" &&
+		stop && start && answers 0x2
+}
+flip() { # one byte in the middle of a module
+	local file=$home/lib/viaduct/1/$1 at byte
+
+	at=$(($(stat -c %s "$file") / 2))
+	byte=$(od -An -tu1 -j$at -N1 "$file")
+	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
+}
+flipped() {
+	stop && flip service-increment.dll && start &&
+		says 'service-increment\.dll.*sha256' tail -n 20 "$log" && ! answers 0x2
+}
+unlocked() {
+	flip service-increment.dll && rm -r "$home/etc/viaduct/viaductd.conf.d" && stop && start && answers 0x2
+}
+check "modules.policy = locked: works with the locks of the packages" locked
+check "... and a module with one byte flipped is refused by name" flipped
+check "... and without the policy all is as before" unlocked
 
 # -- upgraded -----------------------------------------------------------------------------------------
 
@@ -175,10 +201,9 @@ process() { # that answers
 	run "$bin\\viaduct.exe" call --explain increment 41 2>&1 | grep '^server: *pid [0-9]'
 }
 upgraded() {
-	printf '# edited here\r\n' >>"$home/etc/viaduct/viaductd.conf"
-	cp "$home/etc/viaduct/viaductd.conf" "$work/edited.conf"
-	process >"$work/process"
-	installer 0 /i "$newer" && run reg query 'HKLM\Software\Viaduct' /v Version | grep -q '99\.0\.0'
+	printf '# edited here\r\n' >>"$home/etc/viaduct/viaductd.conf" &&
+		cp "$home/etc/viaduct/viaductd.conf" "$work/edited.conf" && process >"$work/process" &&
+		installer 0 /i "$newer" && run reg query 'HKLM\Software\Viaduct' /v Version | grep -q '99\.0\.0'
 }
 check "msiexec upgrades" upgraded
 check "the configuration that was edited is kept" cmp "$work/edited.conf" "$home/etc/viaduct/viaductd.conf"
@@ -197,8 +222,7 @@ check "... and the higher one still answers" answers 0x2
 # -- removed ------------------------------------------------------------------------------------------
 
 removed() { # wine does not wait for the end of a service, and keeps the files of one that runs
-	stop
-	installer 0 /x "$newer" && ! run sc query viaductd
+	stop && installer 0 /x "$newer" && ! run sc query viaductd
 }
 left() { # what is left, but for FILE...
 	files >"$work/files.after"
@@ -209,21 +233,19 @@ check "nothing is left but the configuration that was edited" left 'Program File
 	'Program Files/Viaduct/etc/viaduct' 'Program Files/Viaduct/etc/viaduct/viaductd.conf'
 check "PATH is as before" sh -c "[ \"\$1\" = \"\$(cat $work/path.before)\" ]" sh "$(path)"
 check "the registry names it no more" fails_with 'Unable to find' run reg query 'HKLM\Software\Viaduct'
-rm -r "$home"
 
 elsewhere() {
-	installer 0 /i "$msi" 'INSTALLDIR=C:\Other place\viaduct' ADDLOCAL=$everything
-	all_modules 'C:\Other place\viaduct\bin\viaduct.exe' && [ -e "$drive/Other place/viaduct/include/viaduct/viaduct.h" ]
+	rm -r "$home" && installer 0 /i "$msi" 'INSTALLDIR=C:\Other place\viaduct' ADDLOCAL=$everything &&
+		all_modules 'C:\Other place\viaduct\bin\viaduct.exe' && [ -e "$drive/Other place/viaduct/include/viaduct/viaduct.h" ]
 }
 check "another directory, with a blank, and everything" elsewhere
-repaired() {
-	rm "$drive/Other place/viaduct/lib/viaduct/1/loop.dll"
-	installer 0 /fa "$msi" && all_modules 'C:\Other place\viaduct\bin\viaduct.exe'
+repaired() { # as msiexec /fa does on Windows; wine does not find the product then
+	rm "$drive/Other place/viaduct/lib/viaduct/1/loop.dll" &&
+		installer 0 /i "$msi" REINSTALL=ALL REINSTALLMODE=amus && all_modules 'C:\Other place\viaduct\bin\viaduct.exe'
 }
-check "msiexec /fa brings back a file that was lost" repaired
+check "a repair brings back a file that was lost" repaired
 removed_there() {
-	stop
-	installer 0 /x "$msi" && rmdir "$drive/Other place" && left
+	stop && installer 0 /x "$msi" && rmdir "$drive/Other place" && left
 }
 check "removed from there: nothing is left" removed_there
 
@@ -240,23 +262,17 @@ locks() {
 	(cd "$zip/lib/viaduct/1" && cat modules.lock.d/*.lock | sha256sum -c --strict --quiet)
 }
 check "its locks agree with sha256sum" locks
-daemon=
+check "nothing in it knows where it was built" fails_with '' grep -rqF "$PWD" "$zip"
 start_here() { # the daemon of the ZIP, in a console
-	: >"$work/daemon.log"
-	wine "$there\\viaductd.exe" "$@" >>"$work/daemon.log" 2>&1 </dev/null &
+	wine "$there\\viaductd.exe" "$@" >"$work/daemon.log" 2>&1 </dev/null &
 	daemon=$!
 	soon grep -q 'ready: ' "$work/daemon.log"
 }
-stop_here() { # wine has no signals: its process, which is a child of this shell
-	kill "$daemon"
-	wait "$daemon" || :
-}
-trap 'stop_here; scripts/wine.sh down "$prefix"' EXIT
 check "its daemon starts in a console" start_here
 check "... and answers over winshm" answers 0x2 "$there\\viaduct.exe"
 client() {
-	cmake -S docs/examples/client -B "$work/client" -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/mingw-w64.cmake" \
-		-DCMAKE_PREFIX_PATH="$zip" -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=BOTH && cmake --build "$work/client" &&
+	cmake -S docs/examples/client -B "$work/client" -G Ninja -DCMAKE_SYSTEM_NAME=Windows \
+		-DCMAKE_C_COMPILER=x86_64-w64-mingw32-gcc-win32 -DCMAKE_PREFIX_PATH="$zip" && cmake --build "$work/client" &&
 		cp "$work/client/client.exe" "$zip/bin" && says '^42' run "$there\\client.exe" 41
 }
 check "docs/examples/client, by find_package(viaduct) with MinGW, calls it" client
