@@ -109,7 +109,7 @@ without_shm() {
 	changes -e viaduct-transport-shm && answers 0x1
 }
 check "without viaduct-transport-shm the call is over uds" without_shm
-check "... and says why" says '0x10000 .*(no module|not here|missing)' inside viaduct call --explain increment 41
+check "... and says why" says 'no upgrade here: none of [0-9]+ module files provides one in /usr/lib64' inside viaduct call --explain increment 41
 check "... and the daemon's log says that it is gone" logged 'org.viaduct.ring.*gone'
 with_shm() {
 	changes -i "$packages/viaduct-transport-shm-$version-1.x86_64.rpm" && answers 0x10000
