@@ -14,7 +14,8 @@ clean() {
 trap clean EXIT
 name=viaduct-$version-windows-x86_64
 msi=$packages/$name.msi
-newer=$work/newer/viaduct-99.0.0-windows-x86_64.msi
+next=99.0.0
+newer=$work/newer/viaduct-$next-windows-x86_64.msi
 drive=$prefix/drive_c
 home="$drive/Program Files/Viaduct"   # as this system sees it
 bin='C:\Program Files\Viaduct\bin'    # as wine does
@@ -194,7 +195,7 @@ check "... and without the policy all is as before" unlocked
 
 make_newer() {
 	SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) cpack --config build/package-windows/CPackConfig.cmake -G External \
-		-R 99.0.0 -B "$work/newer" -D CPACK_PACKAGE_FILE_NAME=viaduct-99.0.0-windows-x86_64
+		-R $next -B "$work/newer" -D CPACK_PACKAGE_FILE_NAME=viaduct-$next-windows-x86_64
 }
 check "a package of a higher version" make_newer
 process() { # that answers
