@@ -226,7 +226,7 @@ static via_rc scan_dir(via_registry *r, reg_dir *d, int how, reg_file **out)
 	struct listing l = {r, d->path, NULL, 0};
 	os_file_id id = {0, 0, 0, 0};
 	via_time now = os_now();
-	int exists;
+	int exists, is_full;
 	via_rc rc;
 
 	exists = os_path_id(d->path, &id) == VIA_OK;
@@ -237,14 +237,15 @@ static via_rc scan_dir(via_registry *r, reg_dir *d, int how, reg_file **out)
 	d->listed = now;
 	d->reason = NULL;
 	rc = os_dir_list(&r->env, d->path, add_name, &l);
-	d->is_unknown = r->is_open && rc != VIA_OK && rc != VIA_NOTFOUND && rc != VIA_LIMIT;
+	is_full = rc == VIA_LIMIT && l.n == REG_FILES_MAX; /* else the system's limit */
+	d->is_unknown = r->is_open && rc != VIA_OK && rc != VIA_NOTFOUND && !is_full;
 	if (rc == VIA_NOMEM) {
 		free_files(r, l.first);
 		return rc;
 	}
 	if (rc != VIA_OK) {
 		reg_set_text(r, &d->reason, rc == VIA_NOTFOUND ? "does not exist" : via_error());
-		if (rc != VIA_LIMIT) {
+		if (!is_full) {
 			free_files(r, l.first);
 			l.first = NULL;
 		}

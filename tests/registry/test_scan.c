@@ -3,6 +3,7 @@
 #include "reg_rig.h"
 
 #include <criterion/parameterized.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -461,6 +462,12 @@ RR_TEST(registry_scan, a_scan_that_fails_takes_nothing_away)
 		cr_expect_eq(rr_info(r, "a").state, VIA_FILE_LOADED, "failure %u", nth);
 		cr_expect_eq(looked_up(r, "unit"), VIA_OK, "failure %u: %s", nth, via_error());
 	}
+#if !defined(_WIN32)
+	rig_deny_call("open", EMFILE); /* which is not the limit of modules in a directory */
+	(void)via_registry_scan(r);
+	rig_deny_call(NULL, 0);
+	cr_expect_eq(rr_info(r, "a").state, VIA_FILE_LOADED);
+#endif
 	cr_expect_gt(nth, 3);
 	cr_expect_eq(count_log(" is gone"), 0, "%s", rr_log());
 	via_registry_release(r, &ref);
