@@ -14,7 +14,7 @@ packages_of() {
 	coverage) echo gcovr ;;
 	bench) echo clang binutils git gnuplot-nox libnng-dev libzmq3-dev python3 ;;
 	package) echo binutils dpkg-dev fakeroot faketime git msitools rpm wixl zip ;;
-	package-test) echo cpio debootstrap lintian rpmlint unzip ;;
+	package-test) echo cpio debootstrap debugedit elfutils lintian make rpmlint unzip ;;
 	doc) echo doxygen ;;
 	lint) echo clang clang-format clang-tidy cppcheck g++ g++-mingw-w64-x86-64-win32 mandoc python3 ;;
 	*) echo "setup.sh: unknown group '$1'" >&2; exit 2 ;;
@@ -30,7 +30,7 @@ commands_of() {
 	coverage) echo gcovr ;;
 	bench) echo clang git gnuplot python3 size ;;
 	package) echo dpkg-deb fakeroot faketime git msibuild rpmbuild strip wixl zip ;;
-	package-test) echo cpio debootstrap lintian rpmlint unzip ;;
+	package-test) echo cpio debootstrap debugedit eu-strip lintian make rpmlint unzip ;;
 	doc) echo doxygen ;;
 	lint) echo clang clang-format clang-tidy cppcheck g++ mandoc python3 ;;
 	esac

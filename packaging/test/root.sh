@@ -1,7 +1,9 @@
 # root.sh - for tests of packages that have a Debian of their own in $root: the daemon of it, and what is asked of it.
 #
-# A test sources this after lib.sh, inside namespaces of its own for mounts and processes; $modules is where modules are.
+# A test sources this after lib.sh and after setting modules, the directory of modules; it runs in namespaces of its own for
+# mounts and processes.
 root=$work/root
+libdir=$root${modules%/viaduct/*}
 log=$work/daemon.log
 daemon=
 enter=(chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive)
@@ -90,4 +92,20 @@ flip() { # MODULE: one bit in the middle
 flipped() { # the other services are there, this one is not, and the log says why
 	stop_daemon && flip service-increment.so && run_daemon &&
 		soon test -S "$root/run/viaduct/string-reverse.sock" && ! answers 0 && logged 'service-increment.*locked.*sha256'
+}
+
+# A program of docs/examples is built against what is installed in the root, and run there.
+calls_client() { # FILE
+	cp "$1" "$root/usr/bin/client" && [ "$(inside client 41)" = 42 ] && rm "$root/usr/bin/client"
+}
+
+client_by_cmake() {
+	cp -r docs/examples/client "$work/client" &&
+		cmake -S "$work/client" -B "$work/client/build" -Dviaduct_DIR="$libdir/cmake/viaduct" &&
+		cmake --build "$work/client/build" && calls_client "$work/client/build/client"
+}
+
+client_by_pkg_config() {
+	PKG_CONFIG_PATH=$libdir/pkgconfig make -C "$work/client" &&
+		calls_client "$work/client/client"
 }

@@ -5,13 +5,13 @@ format=rpm
 # Mounts and processes end with the script, whatever happens to it.
 [ "${INSIDE:-}" = rpm ] || INSIDE=rpm exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
 . "$(dirname "$0")/lib.sh"
-. packaging/test/root.sh
 
 rpms=("$packages"/*.x86_64.rpm)
 names=($(basename -a "${rpms[@]}" | sed "s/-$version-1\.x86_64\.rpm$//"))
 source=$packages/viaduct-$version-1.src.rpm
 unit=/etc/systemd/system/multi-user.target.wants/viaductd.service
 modules=/usr/lib64/viaduct/1
+. packaging/test/root.sh
 
 rpm_of_root() { # Debian's rpm warns of being used, unless told
 	local force=
@@ -125,6 +125,12 @@ unlocked() {
 	flip service-increment.so && unlock
 }
 check "... and without the policy all is as before" unlocked
+
+# -- built against ------------------------------------------------------------------------------------
+
+check "docs/examples/client, by find_package(viaduct), calls the daemon" client_by_cmake
+check "docs/examples/client, by pkg-config, calls the daemon" client_by_pkg_config
+check "viaduct check finds nothing wrong with an installed transport" inside viaduct check $modules/ring.so
 
 # -- upgraded -----------------------------------------------------------------------------------------
 
