@@ -128,7 +128,7 @@ check "msiexec installs" installer 0 /i "$msi"
 check "viaduct modules finds every module, by PATH" says '^found +org.viaduct.winshm' run cmd /c viaduct modules
 check "... all of them" all_modules
 check "the service runs" is RUNNING
-check "... and logs where only the system and it may write" soon grep -q 'ready: 2 services' "$log"
+check "... and logs below %ProgramData%" soon grep -q 'ready: 2 services' "$log"
 check "the sample of the configuration is valid" run "$bin\\viaductd.exe" --check -c 'C:\Program Files\Viaduct\etc\viaduct\viaductd.conf.sample'
 
 entry() { # NAME: the service's entry, without its own name and the program's quotation marks, which wine leaves out
