@@ -249,6 +249,16 @@ removed_there() {
 	stop && installer 0 /x "$msi" && rmdir "$drive/Other place" && left
 }
 check "removed from there: nothing is left" removed_there
+few() { # the modules that come with what was asked for, and no others
+	installer 0 /i "$msi" ADDLOCAL=core,programs,services && is RUNNING &&
+		diff <(cd "$home/lib/viaduct/1" && printf '%s\n' *.dll) <(printf '%s.dll\n' codec-cgroups-snapshot \
+			codec-increment codec-string-reverse pipe service-increment service-string-reverse)
+}
+removed_few() {
+	stop && installer 0 /x "$msi" && left
+}
+check "ADDLOCAL=core,programs,services: no other module than those, and those they need" few
+check "removed again: nothing is left" removed_few
 
 # -- the archive --------------------------------------------------------------------------------------
 
