@@ -128,7 +128,7 @@ check "msiexec installs" installer 0 /i "$msi"
 check "viaduct modules finds every module, by PATH" says '^found +org.viaduct.winshm' run cmd /c viaduct modules
 check "... all of them" all_modules
 check "the service runs" is RUNNING
-check "... and logs where only the system and it may write" soon grep -q 'ready: 2 services' "$log"
+check "... and logs below %ProgramData%" soon grep -q 'ready: 2 services' "$log"
 check "the sample of the configuration is valid" run "$bin\\viaductd.exe" --check -c 'C:\Program Files\Viaduct\etc\viaduct\viaductd.conf.sample'
 
 entry() { # NAME: the service's entry, without its own name and the program's quotation marks, which wine leaves out
@@ -249,6 +249,16 @@ removed_there() {
 	stop && installer 0 /x "$msi" && rmdir "$drive/Other place" && left
 }
 check "removed from there: nothing is left" removed_there
+few() { # the modules that come with what was asked for, and no others
+	installer 0 /i "$msi" ADDLOCAL=core,programs,services && is RUNNING &&
+		diff <(cd "$home/lib/viaduct/1" && printf '%s\n' *.dll) <(printf '%s.dll\n' codec-cgroups-snapshot \
+			codec-increment codec-string-reverse pipe service-increment service-string-reverse)
+}
+removed_few() {
+	stop && installer 0 /x "$msi" && left
+}
+check "ADDLOCAL=core,programs,services: no other module than those, and those they need" few
+check "removed again: nothing is left" removed_few
 
 # -- the archive --------------------------------------------------------------------------------------
 
