@@ -91,13 +91,13 @@ function(_viaduct_add_module_file file component sources)
 		_viaduct_module_check(${file} command)
 		add_test(NAME abi.${file} COMMAND ${command})
 		set_tests_properties(abi.${file} PROPERTIES LABELS abi)
-		_viaduct_check_module(${file} ${target})
+		_viaduct_add_check_test(${file})
 	endif()
 endfunction()
 
 # The same that a third party does with a module of its own.
-function(_viaduct_check_module file target)
-	set(path $<TARGET_FILE:${target}>)
+function(_viaduct_add_check_test file)
+	set(path $<TARGET_FILE:mod_${file}>)
 	if(CMAKE_CROSSCOMPILING) # wine shows the file system as drive Z
 		set(path Z:${path})
 	endif()

@@ -12,8 +12,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-#define ENTRY "viaduct_module_v1"
+#include <viaduct/module.h>
 
 static const struct forbidden {
 	const char *name;
@@ -105,7 +104,7 @@ static void take_name(void *arg, int what, const char *name, uint64_t value)
 		break;
 	case OBJECT_EXPORT:
 		s->n_exports++;
-		if (strcmp(name, ENTRY) == 0)
+		if (strcmp(name, VIA_MODULE_SYMBOL) == 0)
 			s->has_entry = 1;
 		else
 			add(&s->others, name);
@@ -132,9 +131,10 @@ static void tell_exports(check_report *r, symbols *s)
 {
 	check_begin(r, "exports");
 	if (s->has_entry && s->n_exports == 1)
-		check_tell(r, CHECK_PASSED, ENTRY " and nothing else");
+		check_tell(r, CHECK_PASSED, VIA_MODULE_SYMBOL " and nothing else");
 	else
-		check_tell(r, CHECK_FAILED, "expected " ENTRY " and nothing else, found %s%s%.300s",
+		check_tell(r, CHECK_FAILED,
+			   "expected " VIA_MODULE_SYMBOL " and nothing else, found %s%s%.300s",
 			   s->has_entry        ? "it and "
 			   : s->n_exports == 0 ? "nothing"
 					       : "",
