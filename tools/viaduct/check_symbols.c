@@ -32,8 +32,11 @@ typedef struct symbols {
 	buf ours, foreign; /* libraries */
 } symbols;
 
+/* No more than a sentence can show. */
 static void add(buf *b, const char *name)
 {
+	if (b->len >= CHECK_SENTENCE)
+		return;
 	if (b->len != 0)
 		buf_text(b, ", ");
 	buf_text(b, name);
