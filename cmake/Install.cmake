@@ -20,7 +20,8 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/viaduct-config-version.cm
 install(FILES ${PROJECT_BINARY_DIR}/viaduct-config.cmake
 	${PROJECT_BINARY_DIR}/viaduct-config-version.cmake
 	${PROJECT_SOURCE_DIR}/cmake/ViaductModule.cmake ${PROJECT_SOURCE_DIR}/cmake/ModuleFile.cmake
-	${PROJECT_SOURCE_DIR}/cmake/CheckModule.cmake ${PROJECT_SOURCE_DIR}/cmake/forbidden.def ${PROJECT_SOURCE_DIR}/cmake/module.map
+	${PROJECT_SOURCE_DIR}/cmake/CheckModule.cmake ${PROJECT_SOURCE_DIR}/cmake/forbidden.def
+	${PROJECT_SOURCE_DIR}/cmake/module.map
 	DESTINATION ${_package} COMPONENT devel)
 
 # Relative to the file's own place, whatever the depth of the library directory.

@@ -41,7 +41,7 @@ const char *object_text(const object *o, uint64_t off, uint64_t end, const char 
 
 int object_too_many(const object *o, const char *what)
 {
-	(void)snprintf(o->why, OBJECT_WHY, "damaged: more than %u %s", OBJECT_NAMES, what);
+	(void)snprintf(o->why, OBJECT_WHY, "damaged: too many %s", what);
 	return 0;
 }
 
@@ -83,7 +83,7 @@ typedef struct section {
 typedef struct elf {
 	const object *o;
 	const uint8_t *table;
-	uint32_t n_sections;
+	uint32_t n_sections, n_read; /* n_read: tables of names read so far */
 } elf;
 
 /* Section i; its bytes lie in the file. */
@@ -164,7 +164,17 @@ static int read_needed(const elf *e, const section *s)
 	return 1;
 }
 
-static int read_sections(const elf *e, uint32_t names_index)
+/* There is one of either; more would only take time. */
+static int read_table(elf *e, const section *s)
+{
+	if (s->type != TYPE_DYNSYM && s->type != TYPE_DYNAMIC)
+		return 1;
+	if (e->n_read++ == 2)
+		return object_too_many(e->o, "tables of symbols");
+	return s->type == TYPE_DYNSYM ? read_symbols(e, s) : read_needed(e, s);
+}
+
+static int read_sections(elf *e, uint32_t names_index)
 {
 	section names, s;
 	const char *name;
@@ -180,9 +190,7 @@ static int read_sections(const elf *e, uint32_t names_index)
 		if (name == NULL)
 			return 0;
 		e->o->fn(e->o->arg, OBJECT_SECTION, name, s.size);
-		if (s.type == TYPE_DYNSYM && !read_symbols(e, &s))
-			return 0;
-		if (s.type == TYPE_DYNAMIC && !read_needed(e, &s))
+		if (!read_table(e, &s))
 			return 0;
 	}
 	return 1;

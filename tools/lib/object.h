@@ -16,7 +16,7 @@
 enum { OBJECT_SECTION = 1, OBJECT_EXPORT, OBJECT_IMPORT, OBJECT_LIBRARY };
 enum { OBJECT_ELF = 1, OBJECT_PE };
 
-/* Called for every name: borrowed from the file, except that of a section. value: of a section its
+/* Called for every name; it is borrowed, some from the file, some for the call. value: of a section its
  * bytes in the file, else 0. */
 typedef void object_fn(void *arg, int what, const char *name, uint64_t value);
 

@@ -12,12 +12,13 @@ enum {
 	DOS_BYTES = 64,
 	HEAD_BYTES = 24,
 	SECTION_BYTES = 40,
-	MAX_SECTIONS = 96, /* what Windows itself accepts */
+	PE_SECTIONS = 96, /* what Windows itself accepts */
 	OPTIONAL_BYTES = 112,
 	DIRECTORY_BYTES = 8,
 	EXPORT_BYTES = 40,
 	IMPORT_BYTES = 20,
 	DELAY_BYTES = 32,
+	MAX_LIBRARIES = 1024,
 	PE32_PLUS = 0x20b,
 	DIR_EXPORT = 0,
 	DIR_IMPORT = 1,
@@ -28,7 +29,7 @@ typedef struct pe {
 	const object *o;
 	const uint8_t *sections, *directories;
 	uint32_t n_sections, n_directories;
-	uint32_t n_imports;
+	uint32_t n_imports, n_libraries;
 } pe;
 
 /* Where n bytes at an address of the image lie in the file: 1 with *off and the end of their
@@ -144,6 +145,8 @@ static int read_library(pe *p, uint32_t name_at, uint32_t table)
 
 	if (name == NULL)
 		return 0;
+	if (p->n_libraries++ == MAX_LIBRARIES)
+		return object_too_many(p->o, "libraries");
 	p->o->fn(p->o->arg, OBJECT_LIBRARY, name, 0);
 	for (;; table += 8) {
 		entry = bytes_at(p, table, 8, "import table");
@@ -193,7 +196,7 @@ static int read_delayed(pe *p)
 
 /* -- headers --------------------------------------------------------------------------------- */
 
-static void read_sections(const pe *p)
+static void tell_sections(const pe *p)
 {
 	char name[9] = {0};
 	uint32_t i, size;
@@ -234,7 +237,7 @@ int object_read_pe(const object *o)
 		return 0;
 	}
 	p.n_sections = object_u16(h + 6);
-	if (p.n_sections > MAX_SECTIONS)
+	if (p.n_sections > PE_SECTIONS)
 		return object_too_many(o, "sections");
 	p.sections = object_at(o, at + HEAD_BYTES + optional_len,
 			       (uint64_t)p.n_sections * SECTION_BYTES, "section table");
@@ -244,6 +247,6 @@ int object_read_pe(const object *o)
 	p.n_directories = (optional_len - OPTIONAL_BYTES) / DIRECTORY_BYTES;
 	if (p.n_directories > object_u32(optional + 108))
 		p.n_directories = object_u32(optional + 108);
-	read_sections(&p);
+	tell_sections(&p);
 	return read_exports(&p) && read_imports(&p) && read_delayed(&p);
 }

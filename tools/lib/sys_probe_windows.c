@@ -32,8 +32,16 @@ int sys_write_new(const char *path, const void *data, size_t len, char *why)
 	return n == len || failed(path, error, why);
 }
 
+/* The status of the process is the exception's number; no debugger is asked first. */
+static LONG WINAPI end_at_once(EXCEPTION_POINTERS *p)
+{
+	(void)TerminateProcess(GetCurrentProcess(), p->ExceptionRecord->ExceptionCode);
+	return EXCEPTION_EXECUTE_HANDLER;
+}
+
 void sys_crash_quietly(void)
 {
+	(void)SetUnhandledExceptionFilter(end_at_once);
 	(void)SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
 }
 

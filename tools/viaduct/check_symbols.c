@@ -12,8 +12,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-#define ENTRY "viaduct_module_v1"
+#include <viaduct/module.h>
 
 static const struct forbidden {
 	const char *name;
@@ -33,8 +32,11 @@ typedef struct symbols {
 	buf ours, foreign; /* libraries */
 } symbols;
 
+/* No more than a sentence can show. */
 static void add(buf *b, const char *name)
 {
+	if (b->len >= CHECK_SENTENCE)
+		return;
 	if (b->len != 0)
 		buf_text(b, ", ");
 	buf_text(b, name);
@@ -105,7 +107,7 @@ static void take_name(void *arg, int what, const char *name, uint64_t value)
 		break;
 	case OBJECT_EXPORT:
 		s->n_exports++;
-		if (strcmp(name, ENTRY) == 0)
+		if (strcmp(name, VIA_MODULE_SYMBOL) == 0)
 			s->has_entry = 1;
 		else
 			add(&s->others, name);
@@ -132,9 +134,10 @@ static void tell_exports(check_report *r, symbols *s)
 {
 	check_begin(r, "exports");
 	if (s->has_entry && s->n_exports == 1)
-		check_tell(r, CHECK_PASSED, ENTRY " and nothing else");
+		check_tell(r, CHECK_PASSED, VIA_MODULE_SYMBOL " and nothing else");
 	else
-		check_tell(r, CHECK_FAILED, "expected " ENTRY " and nothing else, found %s%s%.300s",
+		check_tell(r, CHECK_FAILED,
+			   "expected " VIA_MODULE_SYMBOL " and nothing else, found %s%s%.300s",
 			   s->has_entry        ? "it and "
 			   : s->n_exports == 0 ? "nothing"
 					       : "",
