@@ -1,6 +1,6 @@
 # Run by cpack when all is installed below CPACK_TEMPORARY_DIRECTORY and nothing is packed yet: takes the debug symbols out
 # of what was built, into the component debug, and writes the locks of the modules as they are then.
-foreach(_name SOURCE OBJCOPY STRIP READELF MODULES)
+foreach(_name SOURCE MODULES)
 	if(NOT CPACK_VIADUCT_${_name})
 		message(FATAL_ERROR "packaging/stage.cmake: CPACK_VIADUCT_${_name} is empty")
 	endif()
@@ -49,7 +49,7 @@ endfunction()
 set(_root ${CPACK_TEMPORARY_DIRECTORY})
 set(_debug ${_root}/debug/usr/lib/debug)
 if(CPACK_VIADUCT_FAMILY STREQUAL "archive")
-	set(_debug ${CPACK_TOPLEVEL_DIRECTORY}/debug/${CPACK_PACKAGE_FILE_NAME}/lib/debug)
+	set(_debug ${CPACK_TOPLEVEL_DIRECTORY}/debug/lib/debug)
 endif()
 file(GLOB_RECURSE _files LIST_DIRECTORIES false ${_root}/*)
 list(SORT _files)
@@ -65,7 +65,7 @@ foreach(_file IN LISTS _files)
 	if(_magic STREQUAL "7f454c46")
 		_take_symbols(${_file} ${_debug})
 		execute_process(COMMAND ${CPACK_VIADUCT_STRIP} --strip-unneeded ${_file} COMMAND_ERROR_IS_FATAL ANY)
-	else() # from <component>/<path> to debug/<path>.debug
+	elseif(CPACK_VIADUCT_OBJCOPY) # from <component>/<path> to debug/<path>.debug; Microsoft's have theirs in PDB files
 		string(REGEX MATCH "^${_root}/[^/]+/(.*)$" _path ${_file})
 		_take_symbols_of_pe(${_file} ${_root}/debug/${CMAKE_MATCH_1}.debug)
 	endif()
@@ -83,9 +83,3 @@ list(REMOVE_DUPLICATES _locks)
 foreach(_lock IN LISTS _locks)
 	_write_lock(${_lock} ${_locked_${_lock}})
 endforeach()
-if(CPACK_VIADUCT_FAMILY STREQUAL "archive")
-	string(TIMESTAMP _date "%Y-%m-%d %H:%M:%S UTC" UTC)
-	execute_process(COMMAND ${CMAKE_COMMAND} -E tar czf ${CPACK_PACKAGE_DIRECTORY}/${CPACK_PACKAGE_FILE_NAME}-debug.tar.gz
-		--mtime=${_date} ${CPACK_PACKAGE_FILE_NAME} WORKING_DIRECTORY ${CPACK_TOPLEVEL_DIRECTORY}/debug
-		COMMAND_ERROR_IS_FATAL ANY)
-endif()

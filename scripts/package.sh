@@ -43,7 +43,7 @@ for format in "$@"; do
 	case $format in
 	deb) rm -f "$out"/*.deb; pack "$build" DEB ;;
 	rpm) rm -f "$out"/*.rpm; pack "$build" RPM; packaging/rpm/source.sh "$build" "$out" ;;
-	archive) rm -f "$out"/*.tar.*; pack "$build" TGZ ;;
+	archive) rm -f "$out"/*.tar.*; pack "$build" External ;;
 	windows) rm -f "$out"/*.msi "$out"/*.zip; pack "$build" External ;;
 	esac
 	sizes "$format" "$build"

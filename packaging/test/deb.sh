@@ -4,68 +4,25 @@ format=deb
 # Mounts and processes end with the script, whatever happens to it.
 [ "${INSIDE:-}" = deb ] || INSIDE=deb exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
 . "$(dirname "$0")/lib.sh"
-
-root=$work/root
+modules=/usr/lib/x86_64-linux-gnu/viaduct/1
+. packaging/test/root.sh
 debs=("$packages"/*.deb)
 unit=/etc/systemd/system/multi-user.target.wants/viaductd.service
-modules=/usr/lib/x86_64-linux-gnu/viaduct/1
-daemon=
-log=$work/daemon.log
-
-inside() { # in the root, with nothing of this environment
-	chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
-}
-
-as() { # USER COMMAND...
-	local user=$1
-
-	shift
-	inside setpriv --reuid="$user" --regid="$user" --init-groups "$@"
-}
 
 make_root() {
-	packaging/test/base.sh
-	mkdir "$root"
-	tar -C "$root" -xpf build/package-test/base.tar
-	mount --rbind /dev "$root/dev"
-	mount -t proc proc "$root/proc"
-	mount --rbind /sys "$root/sys"
-	mount -t tmpfs tmpfs "$root/run"
-	mkdir "$root/debs"
-	cp "${debs[@]}" "$root/debs"
+	unpack_root && mkdir "$root/debs" && cp "${debs[@]}" "$root/debs"
 }
 
 files() { # of the root: what a package leaves behind would be seen here
 	find "$root" -xdev \( -path "$root/var/lib/dpkg" -o -path "$root/var/lib/apt" -o -path "$root/var/cache" \
-		-o -path "$root/var/log" -o -path "$root/debs" -o -path "$root/run" \) -prune -o -printf '%P\n' | sort
+		-o -path "$root/var/log" -o -path "$root/debs" -o -path "$root/run" \) -prune -o -printf '%P\n' |
+		grep -v '^etc/[a-z]*-$' | sort # copies that useradd keeps
 	find "$root/run" -xdev -path '*viaduct*' -printf 'run/%P\n'
 }
 
 apt() { # nothing is downloaded: what a package needs is in the base, or among the packages
 	inside apt-get -y -o Dpkg::Options::=--force-confold "$@"
 }
-
-start_daemon() {
-	as viaduct viaductd >>"$log" 2>&1 </dev/null &
-	daemon=$!
-	soon answers 0
-}
-
-stop_daemon() {
-	kill "$daemon"
-	wait "$daemon"
-}
-
-answers() { # PROFILE (0: any): increment 41 is 42, over that one
-	local explained
-
-	[ "$(inside viaduct call increment 41)" = 42 ] || return 1
-	[ "$1" = 0 ] && return
-	explained=$(inside viaduct call --explain increment 41 2>&1)
-	grep -Eq "profile selected: +$1$" <<<"$explained" || { printf '%s\n' "$explained"; return 1; }
-}
-
-logged() { soon grep -q -- "$1" "$log"; }
 
 # -- as they are --------------------------------------------------------------------------------------
 
@@ -81,22 +38,12 @@ check "dpkg finds every file as it was packed" inside dpkg -V libviaduct1 viaduc
 check "user and run directory" says '^1775 root viaduct$' inside stat -c '%a %U %G' /run/viaduct
 check "the unit is enabled" test -L "$root$unit"
 check "manual page" says 'viaduct' inside zcat /usr/share/man/man1/viaduct.1.gz
-all_modules() {
-	local found expected
-
-	found=$(inside viaduct modules | grep -c '^found ')
-	expected=$(find "$root$modules" -name '*.so' | wc -l)
-	[ "$found" -eq "$expected" ] || { echo "expected $expected modules, found $found"; inside viaduct modules --why; return 1; }
-}
 check "viaduct modules finds every module that was installed" all_modules
 check "locks of the packages agree with sha256sum" inside sh -c "cd $modules && sha256sum -c --strict modules.lock.d/*.lock"
 check "the configuration is valid" inside viaductd --check
 check "viaductd as user viaduct answers root" start_daemon
 check "over ring" answers 0x10000
 check "it shows the control groups of this machine" says 'cgroups|name' inside viaduct call cgroups-snapshot
-in_group() {
-	inside useradd -M -G viaduct caller && [ "$(as caller viaduct call increment 1)" = 2 ]
-}
 check "a user of the group viaduct is answered" in_group
 refused "another user is refused, and told why" 'increment.sock: .*[Pp]ermission' as nobody viaduct call increment 1
 
@@ -109,55 +56,43 @@ check "without viaduct-transport-shm the call is over uds" without_shm
 check "... and says why" says 'no upgrade here: none of [0-9]+ module files provides one in /usr/lib' inside viaduct call --explain increment 41
 check "... and the daemon's log says that it is gone" logged 'org.viaduct.ring.*gone'
 with_shm() {
-	apt install /debs/viaduct-transport-shm_*.deb && answers 0x10000
+	apt install "/debs/viaduct-transport-shm_$version-1_amd64.deb" && answers 0x10000
 }
 check "with it again, over ring" with_shm
 
 # -- locked modules -----------------------------------------------------------------------------------
 
-lock() {
-	printf '[daemon]\nmodules.policy = locked\n' >"$root/etc/viaduct/viaductd.conf.d/locked.conf"
-	stop_daemon && start_daemon && answers 0x10000
-}
-flip() { # one byte in the middle of a module
-	local file=$root$modules/$1 at byte
-
-	at=$(($(stat -c %s "$file") / 2))
-	byte=$(od -An -tu1 -j$at -N1 "$file")
-	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
-}
-flipped() {
-	flip service-increment.so
-	stop_daemon
-	as viaduct viaductd >>"$log" 2>&1 </dev/null &
-	daemon=$!
-	soon test -S "$root/run/viaduct/string-reverse.sock" && ! answers 0 && logged 'service-increment.*locked.*sha256'
-	flip service-increment.so
-}
 check "modules.policy = locked: works with the packages' locks" lock
 check "... and a module with one byte flipped is refused by name" flipped
-unlock() {
-	rm "$root/etc/viaduct/viaductd.conf.d/locked.conf" && stop_daemon && start_daemon
+check "... which dpkg sees as well" says "^..5.* $modules/service-increment.so" inside dpkg -V viaduct-services
+unlocked() {
+	flip service-increment.so && unlock
 }
-check "... and without the policy all is as before" unlock
+check "... and without the policy all is as before" unlocked
 
 # -- built against ------------------------------------------------------------------------------------
 
-client=$work/client
-calls_client() {
-	cp "$1" "$root/usr/bin/client" && [ "$(inside client 41)" = 42 ]
-	rm "$root/usr/bin/client"
+check "docs/examples/client, by find_package(viaduct), calls the daemon" client_by_cmake
+check "docs/examples/client, by pkg-config, calls the daemon" client_by_pkg_config
+check "docs/examples/module-transport is built against libviaduct-dev" build_module module-transport
+check "docs/examples/module-service is built against libviaduct-dev" build_module module-service
+check "viaduct check finds nothing wrong with the transport" inside viaduct check $modules/count.so
+check "viaduct check finds nothing wrong with the service" inside viaduct check $modules/service-uptime.so
+served() { # after a reload, by the daemon that runs
+	kill -HUP "$daemon" && soon test -S "$root/run/viaduct/uptime.sock" && inside viaduct call uptime
 }
-with_cmake() {
-	cp -r docs/examples/client "$client"
-	cmake -S "$client" -B "$client/build" -DCMAKE_PREFIX_PATH="$root/usr" -DCMAKE_FIND_ROOT_PATH="$root" \
-		-DCMAKE_C_COMPILER_LAUNCHER= && cmake --build "$client/build" && calls_client "$client/build/client"
+check "the installed daemon serves it after a reload" served
+decorated() {
+	[ "$(inside viaduct call --transport count+uds increment 41)" = 42 ]
 }
-with_pkg_config() {
-	PKG_CONFIG_PATH=$root/usr/lib/x86_64-linux-gnu/pkgconfig make -C "$client" && calls_client "$client/client"
+check "a call goes through the transport" decorated
+not_listed() {
+	lock && inside viaduct modules --why --module-policy locked | grep 'refused.*count.so.*no modules.lock' &&
+		sh -c "cd $root$modules && sha256sum count.so service-uptime.so >modules.lock.d/own.lock" && restart_daemon &&
+		inside viaduct call uptime && unlock
 }
-check "docs/examples/client, by find_package(viaduct), calls the daemon" with_cmake
-check "docs/examples/client, by pkg-config, calls the daemon" with_pkg_config
+check "locked: modules of one's own are refused until a lock lists them" not_listed
+rm "$root$modules"/{count.so,service-uptime.so,modules.lock.d/own.lock}
 
 # -- upgraded -----------------------------------------------------------------------------------------
 
@@ -167,14 +102,11 @@ upgrade() {
 		apt install $(cd "$root" && printf '/%s ' debs/*-2_*.deb)
 }
 kept() {
-	grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && [ -e "$unit" -o -L "$root$unit" ]
+	grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && [ -L "$root$unit" ]
 }
 check "apt upgrades all packages to a higher release" upgrade
 check "the configuration that was edited is kept" kept
-restarted() {
-	stop_daemon && start_daemon && answers 0x10000
-}
-check "the upgraded daemon answers" restarted
+check "the upgraded daemon answers" restart_daemon
 
 # -- removed ------------------------------------------------------------------------------------------
 

@@ -109,3 +109,9 @@ client_by_pkg_config() {
 	PKG_CONFIG_PATH=$libdir/pkgconfig make -C "$work/client" &&
 		calls_client "$work/client/client"
 }
+
+build_module() { # EXAMPLE: into the module directory of the root
+	cp -r "docs/examples/$1" "$work/$1" &&
+		cmake -S "$work/$1" -B "$work/$1/build" -Dviaduct_DIR="$libdir/cmake/viaduct" &&
+		cmake --build "$work/$1/build" && cmake --install "$work/$1/build"
+}
