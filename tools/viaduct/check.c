@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define TIMEOUT_MS 60000u
+#define TIMEOUT_MAX_NS (86400 * UINT64_C(1000000000))
 #define END_MS 10000u /* for a child that has told everything */
 
 typedef struct group {
@@ -266,8 +267,9 @@ static int run(check_run *c, const char *path, uint32_t only)
 	return status;
 }
 
-static int read_timeout(const char *text, uint32_t *ms)
+static int read_timeout(const char *text, check_run *c)
 {
+	static char seconds[32];
 	uint64_t ns;
 
 	if (!text_duration(text, &ns))
@@ -276,7 +278,13 @@ static int read_timeout(const char *text, uint32_t *ms)
 			"check: --timeout: expected a time with its unit, like 500ms or 2m, "
 			"found '%s'",
 			text);
-	*ms = cli_ms(ns);
+	if (ns > TIMEOUT_MAX_NS)
+		return cli_fail(CLI_USAGE, "check: --timeout: expected at most 24h, found '%s'",
+				text);
+	c->timeout_ms = cli_ms(ns);
+	(void)snprintf(seconds, sizeof seconds, "%u.%03u", c->timeout_ms / 1000,
+		       c->timeout_ms % 1000);
+	c->seconds = seconds;
 	return CLI_OK;
 }
 
@@ -308,7 +316,7 @@ int cmd_check(int argc, char **argv)
 			only |= 1u << (find_group(p.value) - groups);
 		else if (o == O_MODULE_PATH)
 			c.given_path = p.value;
-		else if (o == O_TIMEOUT && read_timeout(p.value, &c.timeout_ms) != CLI_OK)
+		else if (o == O_TIMEOUT && read_timeout(p.value, &c) != CLI_OK)
 			return CLI_USAGE;
 		else if (o == O_VERBOSE)
 			c.is_verbose = 1;

@@ -83,6 +83,7 @@ typedef struct check_run {
 	check_subject subject;
 	const char *given_path; /* --module-path, or NULL */
 	uint32_t timeout_ms;    /* for each check */
+	const char *seconds;    /* the same for check-link; NULL: each case has its own */
 	int is_verbose;
 	int is_unfit; /* group abi has failed */
 } check_run;

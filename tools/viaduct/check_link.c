@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define END_MS 10000u
+/* The program has a limit for each case itself; this is for the program. */
+#define PATIENCE(c) (2 * (c)->timeout_ms)
 #define LINK_PATH (SYS_PATH + 256)
 
 static atomic_int never;
@@ -120,14 +122,19 @@ static void judge_end(check_run *c, tap *t, sys_child *child, int heard)
 void check_transport(check_run *c)
 {
 	char program[LINK_PATH], why[SYS_WHY], line[SYS_LINE];
-	const char *argv[6] = {program, "--module", c->subject.copy, NULL, NULL, NULL};
+	const char *argv[8] = {program, "--module", c->subject.copy, NULL};
+	size_t n = 3;
 	tap t = {.report = &c->report};
 	sys_child child;
 	int heard;
 
 	if (c->given_path != NULL) {
-		argv[3] = "--baseline-dir";
-		argv[4] = c->given_path;
+		argv[n++] = "--baseline-dir";
+		argv[n++] = c->given_path;
+	}
+	if (c->seconds != NULL) {
+		argv[n++] = "--seconds";
+		argv[n++] = c->seconds;
 	}
 	if (!start(&child, program, argv, why)) {
 		check_begin(&c->report, "check-link");
@@ -135,7 +142,7 @@ void check_transport(check_run *c)
 			   "expected the program that tests links, found: %s", why);
 		return;
 	}
-	while ((heard = sys_child_hear(&child, line, c->timeout_ms, &never)) == 1)
+	while ((heard = sys_child_hear(&child, line, PATIENCE(c), &never)) == 1)
 		take_line(&t, line);
 	judge_end(c, &t, &child, heard);
 }
