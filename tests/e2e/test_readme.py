@@ -49,10 +49,12 @@ class Readme(unittest.TestCase):
     def test_module(self):
         modules = self.dir / "modules"
         shutil.copytree(peer.MODULES, modules)
-        self.compile("-shared", "-fPIC", "-fvisibility=hidden", ROOT / "docs/examples/double.c", "-o", modules / "double.so")
+        self.compile("-shared", "-fPIC", "-fvisibility=hidden", ROOT / "docs/examples/double.c", "-o", modules / "service-double.so")
         env = peer.environment(VIADUCT_MODULE_PATH=str(modules))
         with Daemon(env=env) as d:
             self.assertEqual(d.call("double", "21", env=env)[1].strip(), "42", d.log())
+        status, out, err = peer.run("viaduct", "check", modules / "service-double.so", env=env)
+        self.assertEqual(status, 0, out + err)
 
 
 if __name__ == "__main__":
