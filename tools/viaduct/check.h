@@ -88,6 +88,9 @@ typedef struct check_run {
 	int is_unfit; /* group abi has failed */
 } check_run;
 
+/* Told to stop; with something to look at a child is not waited for without end either. */
+extern atomic_int check_stop;
+
 /* -- groups ---------------------------------------------------------------------------------- */
 
 /* Reads the file and makes the copy. Returns CLI_OK, or says why not. */
