@@ -63,7 +63,15 @@ static const opt options[] = {
 
 /* -- a group in a process of its own --------------------------------------------------------- */
 
-static atomic_int never; /* with something to look at a child is not waited for without end */
+atomic_int check_stop;
+
+/* The thread that hears signals: the copy of the file goes, and the child with it. */
+static void listen(void *arg)
+{
+	(void)arg;
+	if (sys_signals_wait() == SYS_STOP)
+		atomic_store(&check_stop, 1);
+}
 
 /* Something that is no line of the child's: told once for a group. */
 static void take_output(check_report *r, const char *line)
@@ -112,9 +120,10 @@ static int take_line(check_report *r, const char *line)
 static void judge_end(check_run *c, sys_child *child, int heard, int is_done)
 {
 	check_report *r = &c->report;
-	int is_good = sys_child_end(child, heard < 0 ? 0 : END_MS);
+	int is_stopped = atomic_load(&check_stop) != 0;
+	int is_good = sys_child_end(child, heard < 0 || is_stopped ? 0 : END_MS);
 
-	if (is_done && is_good && r->name[0] == '\0')
+	if (is_stopped || (is_done && is_good && r->name[0] == '\0'))
 		return;
 	if (r->name[0] == '\0')
 		check_begin(r, "end");
@@ -150,7 +159,7 @@ static void run_child(check_run *c, const group *g)
 		return;
 	}
 	do {
-		heard = sys_child_hear(&child, line, c->timeout_ms, &never);
+		heard = sys_child_hear(&child, line, c->timeout_ms, &check_stop);
 		if (heard == 1 && !is_done)
 			is_done = !take_line(&c->report, line);
 	} while (heard == 1 && !is_done);
@@ -248,22 +257,38 @@ static void run_group(check_run *c, const group *g, int is_shown)
 	}
 }
 
-static int run(check_run *c, const char *path, uint32_t only)
+static int run_groups(check_run *c, uint32_t only)
 {
 	const check_module *m = &c->subject.module;
-	int status = check_subject_open(c, path);
 	uint32_t i;
 
+	check_report_begin(&c->report, c->subject.path);
+	for (i = 0; i < N_GROUPS && atomic_load(&check_stop) == 0; i++)
+		run_group(c, &groups[i], only == 0 || (only >> i & 1u) != 0);
+	if (atomic_load(&check_stop) == 0)
+		return check_report_end(&c->report, m->id, m->version);
+	buf_free(&c->report.out);
+	return cli_fail(CLI_FAILED, "check: stopped");
+}
+
+static int run(check_run *c, const char *path, uint32_t only)
+{
+	sys_thread listener;
+	char why[SYS_WHY];
+	int status;
+
+	if (!sys_signals_take(SYS_STOP, why) || !sys_thread_start(&listener, listen, NULL, why))
+		return cli_fail(CLI_FAILED, "check: %s", why);
+	status = check_subject_open(c, path);
 	if (status == CLI_OK) {
 		c->report.copy = c->subject.copy;
 		c->report.shown_as = c->subject.path;
 		c->subject.is_trusted = check_is_trusted(c, NULL);
-		check_report_begin(&c->report, c->subject.path);
-		for (i = 0; i < N_GROUPS; i++)
-			run_group(c, &groups[i], only == 0 || (only >> i & 1u) != 0);
-		status = check_report_end(&c->report, m->id, m->version);
+		status = run_groups(c, only);
 	}
 	check_subject_close(c);
+	sys_signals_post(SYS_REPORT);
+	sys_thread_join(&listener);
 	return status;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/viaduct/check.h - `viaduct check`: what its groups share.
  *
- * A group is a list of named checks. The groups identity, trust, symbols and transport run in the
- * program itself and execute nothing of the module; the others run in a process of their own, the same
- * program with --child GROUP, which tells its verdicts line by line over its standard output. So a
- * module that crashes or hangs is a failed check and not the end of the report.
+ * A group is a list of named checks. The groups identity, trust and symbols read the file in the program
+ * itself and execute nothing of it; transport runs another program, check-link; each of the others runs
+ * in a process of its own, the same program with --child GROUP, which tells its verdicts line by line
+ * over its standard output. So a module that crashes or hangs is a failed check and not the end of the
+ * report.
  */
 #ifndef VIA_TOOLS_CHECK_H
 #define VIA_TOOLS_CHECK_H
@@ -87,6 +88,9 @@ typedef struct check_run {
 	int is_verbose;
 	int is_unfit; /* group abi has failed */
 } check_run;
+
+/* Told to stop; with something to look at a child is not waited for without end either. */
+extern atomic_int check_stop;
 
 /* -- groups ---------------------------------------------------------------------------------- */
 

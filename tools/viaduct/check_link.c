@@ -12,8 +12,6 @@
 #define PATIENCE(c) (2 * (c)->timeout_ms)
 #define LINK_PATH (SYS_PATH + 256)
 
-static atomic_int never;
-
 /* Where the program is, seen from this one's directory: installed, and in the build directory. */
 static const char *const places[] = {CHECK_LINK_INSTALLED, CHECK_LINK_BUILT};
 
@@ -104,7 +102,9 @@ static void judge_end(check_run *c, tap *t, sys_child *child, int heard)
 	const char *expected = t->n_failed != 0 ? "ended with status 1" : "ended with status 0";
 
 	flush(t);
-	(void)sys_child_end(child, heard < 0 ? 0 : END_MS);
+	(void)sys_child_end(child, heard < 0 || atomic_load(&check_stop) != 0 ? 0 : END_MS);
+	if (atomic_load(&check_stop) != 0)
+		return;
 	if (t->n_seen != 0 && t->n_seen == t->n_planned && strcmp(child->end, expected) == 0)
 		return;
 	check_begin(&c->report, "check-link");
@@ -142,7 +142,7 @@ void check_transport(check_run *c)
 			   "expected the program that tests links, found: %s", why);
 		return;
 	}
-	while ((heard = sys_child_hear(&child, line, PATIENCE(c), &never)) == 1)
+	while ((heard = sys_child_hear(&child, line, PATIENCE(c), &check_stop)) == 1)
 		take_line(&t, line);
 	judge_end(c, &t, &child, heard);
 }
