@@ -13,7 +13,7 @@ packages_of() {
 	fuzz) echo afl++ clang libclang-rt-14-dev ;;
 	coverage) echo gcovr ;;
 	bench) echo clang binutils git gnuplot-nox libnng-dev libzmq3-dev python3 ;;
-	package) echo binutils dpkg-dev fakeroot faketime file git msitools rpm wixl zip ;;
+	package) echo binutils dpkg-dev fakeroot faketime file git msitools pkg-config rpm wixl zip ;;
 	package-test) echo cpio debootstrap debugedit elfutils lintian make rpmlint unzip ;;
 	doc) echo doxygen ;;
 	lint) echo clang clang-format clang-tidy cppcheck g++ g++-mingw-w64-x86-64-win32 mandoc python3 ;;

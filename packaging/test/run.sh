@@ -9,28 +9,15 @@ root=../../build/package-test
 mkdir -p $root
 status=0
 
-count() { # WORD FORMAT...
-	local word=$1
-
-	shift
-	for format in "$@"; do
-		cat "$root/$format.results" 2>/dev/null
-	done | grep -c "^$word"
-}
-
 for format in "$@"; do
 	printf '\n== %s\n' "$format"
 	rm -f "$root/$format.results"
 	"./$format.sh" || status=1
+	[ -s "$root/$format.results" ] || printf 'FAILED\t%s\tnothing was checked\n' "$format" >"$root/$format.results"
 done
-printf '\n'
-for format in "$@"; do
-	if [ -s "$root/$format.results" ]; then
-		column -t -s "$(printf '\t')" "$root/$format.results"
-	else
-		printf 'FAILED  %s  nothing was checked\n' "$format"
-		status=1
-	fi
-done
-printf '\n%d passed, %d failed\n' "$(count ok "$@")" "$(count FAILED "$@")"
-exit $status
+table=$(for format in "$@"; do cat "$root/$format.results"; done)
+printf '\n%s\n' "$(column -t -s "$(printf '\t')" <<<"$table")"
+failed=$(grep -c '^FAILED' <<<"$table")
+printf '\n%d passed, %d failed\n' "$(grep -c '^ok' <<<"$table")" "$failed"
+[ "$failed" -eq 0 ] && exit $status
+exit 1
