@@ -37,8 +37,12 @@ foreach(_component IN LISTS CPACK_COMPONENTS_ALL)
 		set(CPACK_DEBIAN_${_C}_PACKAGE_SHLIBDEPS ON)
 	endif()
 	# Libraries, modules and headers of several architectures have nothing in one place that differs.
+	# CMake has a variable for it from 3.31 on; before, a field may be two lines.
 	if(NOT _component STREQUAL "programs")
-		set(CPACK_DEBIAN_${_C}_PACKAGE_MULTIARCH same)
+		if(NOT CPACK_DEBIAN_${_C}_PACKAGE_SECTION)
+			set(CPACK_DEBIAN_${_C}_PACKAGE_SECTION libs)
+		endif()
+		string(APPEND CPACK_DEBIAN_${_C}_PACKAGE_SECTION "\nMulti-Arch: same")
 	endif()
 endforeach()
 

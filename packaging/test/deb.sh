@@ -31,6 +31,17 @@ apt() { # nothing is downloaded: what a package needs is in the base, or among t
 check "lintian finds nothing but what packaging/deb/lintian.suppressed explains" \
 	lintian --allow-root --fail-on error,warning --suppress-tags-from-file packaging/deb/lintian.suppressed "${debs[@]}"
 
+multiarch() {
+	local deb expected
+
+	for deb in "${debs[@]}"; do
+		expected=same
+		[[ $deb != */viaduct_* ]] || expected=no
+		[ "$(dpkg-deb -f "$deb" Multi-Arch)" = $expected ] || { echo "$deb: expected Multi-Arch: $expected"; return 1; }
+	done
+}
+check "all but viaduct may be installed for several architectures" multiarch
+
 # -- installed ----------------------------------------------------------------------------------------
 
 check "a Debian to install into" make_root
@@ -38,6 +49,10 @@ files >"$work/before"
 check "apt installs all packages" apt install "${debs[@]/#"$packages"//debs}"
 check "dpkg finds every file as it was packed" inside dpkg -V libviaduct1 viaduct viaduct-transport-shm
 check "user and run directory" says '^1775 root viaduct$' inside stat -c '%a %U %G' /run/viaduct
+for_the_daemon() { # what may hold tokens
+	diff <(printf '%s root viaduct\n' 750 640) <(inside stat -c '%a %U %G' /etc/viaduct /etc/viaduct/viaductd.conf)
+}
+check "the configuration is for the daemon only" for_the_daemon
 check "the unit is enabled" test -L "$root$unit"
 check "manual page" says 'viaduct' inside zcat /usr/share/man/man1/viaduct.1.gz
 check "viaduct modules finds every module that was installed" all_modules
@@ -107,11 +122,22 @@ upgrade() {
 	apt install "${next[@]/#"$work/2"//debs}"
 }
 kept() {
-	grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && [ -L "$root$unit" ]
+	grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && [ -L "$root$unit" ] && for_the_daemon
 }
 check "apt upgrades all packages to a higher release" upgrade
 check "the configuration that was edited is kept" kept
 check "the upgraded daemon answers" restart_daemon
+aborted() { # the package stays as it is, and enabled
+	inside dpkg-deb -R "/debs/viaduct_$version-2_amd64.deb" /debs/failing &&
+		printf '#!/bin/sh\nexit 1\n' >"$root/debs/failing/DEBIAN/preinst" && chmod 755 "$root/debs/failing/DEBIAN/preinst" &&
+		inside dpkg-deb -b /debs/failing /debs/failing.deb && fails_with 'preinst|pre-installation' inside dpkg -i /debs/failing.deb &&
+		says '^Status: install ok installed' inside dpkg -s viaduct && answers 0x10000 && kept
+}
+check "an upgrade that fails leaves the package as it was" aborted
+disabled() {
+	inside systemctl disable viaductd.service && inside dpkg -i "/debs/viaduct_$version-2_amd64.deb" && [ ! -L "$root$unit" ]
+}
+check "a unit that was disabled stays so when the package is installed again" disabled
 
 # -- removed ------------------------------------------------------------------------------------------
 
@@ -122,6 +148,19 @@ removed() {
 	[ -e "$root/etc/viaduct/viaductd.conf" ] && [ ! -e "$root/usr/bin/viaduct" ]
 }
 check "removed: the configuration stays" removed
+without_systemd() { # for the scripts; /run/viaduct is made at boot
+	local tool
+
+	for tool in systemctl systemd-sysusers systemd-tmpfiles; do
+		mv "$root/usr/bin/$tool" "$root/usr/bin/$tool.away" || return 1
+	done
+	apt install "${debs[@]/#"$packages"//debs}" && grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && for_the_daemon &&
+		inside dpkg -r "${names[@]}" || return 1
+	for tool in systemctl systemd-sysusers systemd-tmpfiles; do
+		mv "$root/usr/bin/$tool.away" "$root/usr/bin/$tool" || return 1
+	done
+}
+check "installed again without systemd, with that configuration, and removed" without_systemd
 purged() {
 	inside dpkg -P "${names[@]}"
 	files >"$work/after"
