@@ -24,11 +24,26 @@ install(FILES ${PROJECT_BINARY_DIR}/viaduct-config.cmake
 	${PROJECT_SOURCE_DIR}/cmake/module.map
 	DESTINATION ${_package} COMPONENT devel)
 
-# Relative to the file's own place, whatever the depth of the library directory.
+# Relative to the file's own place, whatever the depth of the library directory. What is searched anyway is named, so that
+# pkg-config leaves it out, and puts the directory of another system in front when there is one.
 file(RELATIVE_PATH VIADUCT_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+string(REGEX REPLACE "/$" "" VIADUCT_PC_PREFIX "\${pcfiledir}/${VIADUCT_PC_PREFIX}")
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr" AND NOT VIADUCT_RELOCATABLE)
+	set(VIADUCT_PC_PREFIX /usr)
+endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/viaduct.pc.in ${PROJECT_BINARY_DIR}/viaduct.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/viaduct.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
 	COMPONENT devel)
+
+# To begin with. Packages of distributions have documents below the name of the package: VIADUCT_EXAMPLES_DIR.
+if(NOT VIADUCT_EXAMPLES_DIR)
+	set(VIADUCT_EXAMPLES_DIR ${CMAKE_INSTALL_DOCDIR}/examples)
+endif()
+set(_examples ${PROJECT_SOURCE_DIR}/docs/examples)
+install(DIRECTORY ${_examples}/client ${_examples}/module-service ${_examples}/module-transport
+	DESTINATION ${VIADUCT_EXAMPLES_DIR} COMPONENT devel
+	FILES_MATCHING PATTERN "*.[ch]" PATTERN CMakeLists.txt PATTERN Makefile PATTERN build EXCLUDE)
+install(FILES ${_examples}/double.c DESTINATION ${VIADUCT_EXAMPLES_DIR} COMPONENT devel)
 
 if(NOT UNIX)
 	return()

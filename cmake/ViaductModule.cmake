@@ -18,9 +18,15 @@
 set(VIADUCT_MODULE_INSTALL_DIR "${viaduct_MODULE_DIR}" CACHE STRING "where modules of viaduct are installed")
 option(VIADUCT_MODULE_CHECK "look at the symbols of each module of viaduct that is built" ON)
 
+cmake_policy(VERSION 3.16...3.25) # of this file, whatever the project says that finds it
 include(${CMAKE_CURRENT_LIST_DIR}/ModuleFile.cmake)
 
 function(viaduct_add_module kind name)
+	get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+	if(NOT "C" IN_LIST languages)
+		message(FATAL_ERROR "viaduct_add_module(${kind} ${name}): expected C among the languages of project(), "
+			"found: ${languages}")
+	endif()
 	cmake_parse_arguments(PARSE_ARGV 2 A "" "COMPONENT" "SOURCES;LIBRARIES")
 	if(A_UNPARSED_ARGUMENTS OR NOT A_SOURCES)
 		message(FATAL_ERROR "viaduct_add_module(${kind} ${name}): SOURCES missing, or unknown words: "

@@ -36,6 +36,14 @@ foreach(_component IN LISTS CPACK_COMPONENTS_ALL)
 	if(NOT _component MATCHES "^(devel|debug)$")
 		set(CPACK_DEBIAN_${_C}_PACKAGE_SHLIBDEPS ON)
 	endif()
+	# Libraries, modules and headers of several architectures have nothing in one place that differs.
+	# CMake has a variable for it from 3.31 on; before, a field may be two lines.
+	if(NOT _component STREQUAL "programs")
+		if(NOT CPACK_DEBIAN_${_C}_PACKAGE_SECTION)
+			set(CPACK_DEBIAN_${_C}_PACKAGE_SECTION libs)
+		endif()
+		string(APPEND CPACK_DEBIAN_${_C}_PACKAGE_SECTION "\nMulti-Arch: same")
+	endif()
 endforeach()
 
 # -- documents: every package has them ----------------------------------------------------------------
@@ -60,6 +68,8 @@ foreach(_component IN LISTS CPACK_COMPONENTS_ALL)
 	install(FILES ${_doc}/copyright ${_doc}/changelog.Debian.gz COMPONENT ${_component}
 		DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${VIADUCT_${_C}_PACKAGE})
 endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/README.md COMPONENT programs
+	DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${VIADUCT_PROGRAMS_PACKAGE})
 install(FILES ${_doc}/changelog.gz COMPONENT core
 	DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${VIADUCT_CORE_PACKAGE})
 

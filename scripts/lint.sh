@@ -36,6 +36,13 @@ reference() {
 	return 1
 }
 
+shell() {
+	# SC2015: in "a && b || c", c is meant for a failure of b as well
+	grep -rlE --exclude-dir=build --exclude-dir=.git '^#!/bin/(ba)?sh' . |
+		xargs -d '\n' shellcheck -x -P SCRIPTDIR -e SC2015 &&
+		shellcheck -s sh packaging/rpm/viaduct.* && shellcheck -s bash packaging/completion/viaduct.bash
+}
+
 mkdir -p build
 check format scripts/format.sh --dry-run
 check rules python3 scripts/lint/rules.py all
@@ -43,6 +50,7 @@ check headers-gcc scripts/lint/headers.sh gcc g++
 check headers-clang scripts/lint/headers.sh clang clang++
 check headers-mingw scripts/lint/headers.sh x86_64-w64-mingw32-gcc-win32 x86_64-w64-mingw32-g++-win32
 check microsoft microsoft
+check shell shell
 check manual mandoc -T lint -W warning docs/man/*.[1-8]
 check reference reference
 check clang-tidy tidy

@@ -2,13 +2,20 @@
 # package.sh [FORMAT...]: packages of deb, rpm, archive and windows, or of all four, in build/packages/, with SHA256SUMS.
 #
 # Two builds of the same commit give the same bytes: the time in everything is that of the commit.
-# RELEASE counts packages of one version, from 1; OUT is where they go; CMake gets OPTIONS.
+# RELEASE counts packages of one version, from 1; OUT is where they go; CMake gets OPTIONS. Without git (in an archive of the
+# source) SOURCE_DATE_EPOCH has to be said, and rpm cannot be made: the source RPM holds a commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- deb rpm archive windows
 umask 022
 unset DISPLAY
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+# A directory that belongs to a repository further up is no commit of this project.
+if [ -e .git ]; then
+	SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+elif [ -z "${SOURCE_DATE_EPOCH:-}" ] || [[ " $* " == *" rpm "* ]]; then
+	echo 'package.sh: this is no clone of the repository: set SOURCE_DATE_EPOCH, and leave out the format rpm' >&2
+	exit 1
+fi
 export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C.UTF-8
 out=${OUT:-$PWD/build/packages}
 read -ra options <<<"-DVIADUCT_PACKAGE_RELEASE=${RELEASE:-1} ${OPTIONS:-}"
@@ -49,7 +56,7 @@ for format in "$@"; do
 	sizes "$format" "$build"
 done
 cd "$out"
-rm -f SHA256SUMS
+rm -f SHA256SUMS* # and a signature of the last ones
 sha256sum -- * >SHA256SUMS.new
 mv SHA256SUMS.new SHA256SUMS
 printf '\n'

@@ -16,14 +16,14 @@ packages_of() {
 	package) echo binutils dpkg-dev fakeroot faketime file git msitools pkg-config rpm wixl zip ;;
 	package-test) echo cpio debootstrap debugedit elfutils lintian make rpmlint unzip ;;
 	doc) echo doxygen ;;
-	lint) echo clang clang-format clang-tidy cppcheck g++ g++-mingw-w64-x86-64-win32 mandoc python3 ;;
+	lint) echo clang clang-format clang-tidy cppcheck g++ g++-mingw-w64-x86-64-win32 mandoc python3 shellcheck ;;
 	*) echo "setup.sh: unknown group '$1'" >&2; exit 2 ;;
 	esac
 }
 
 commands_of() {
 	case "$1" in
-	build) echo gcc libc6-dev cmake ninja-build ;;
+	build) echo gcc cmake ninja ;;
 	test) echo pkg-config python3 spin ;;
 	windows) echo x86_64-w64-mingw32-gcc-win32 wine ;;
 	fuzz) echo afl-fuzz afl-clang-fast ;;
@@ -32,7 +32,7 @@ commands_of() {
 	package) echo dpkg-deb fakeroot faketime file git msibuild rpmbuild strip wixl zip ;;
 	package-test) echo cpio debootstrap debugedit eu-strip lintian make rpmlint unzip ;;
 	doc) echo doxygen ;;
-	lint) echo clang clang-format clang-tidy cppcheck g++ mandoc python3 ;;
+	lint) echo clang clang-format clang-tidy cppcheck g++ mandoc python3 shellcheck ;;
 	esac
 }
 

@@ -58,7 +58,7 @@ moved() {
 	start && stop
 }
 client() {
-	cp -r docs/examples/client "$work/client"
+	cp -r "$root/share/doc/viaduct/examples/client" "$work/client"
 	cmake -S "$work/client" -B "$work/client/build" -DCMAKE_PREFIX_PATH="$root" && cmake --build "$work/client/build" &&
 		[ "$(XDG_RUNTIME_DIR=$work "$work/client/build/client" 41)" = 42 ]
 }
@@ -74,5 +74,5 @@ check "the configuration beside the programs counts, modules are locked" configu
 check "moved elsewhere it works the same" moved
 ln -s "$run" "$work/viaduct"
 check "started for the client" start
-check "docs/examples/client is built against it and calls" client
+check "examples/client is built against it and calls" client
 check "stops in order again" stop

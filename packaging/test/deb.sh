@@ -5,8 +5,10 @@ format=deb
 [ "${INSIDE:-}" = deb ] || INSIDE=deb exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 modules=/usr/lib/x86_64-linux-gnu/viaduct/1
+examples=/usr/share/doc/libviaduct-dev/examples
 . packaging/test/root.sh
 debs=("$packages"/*.deb)
+mapfile -t names < <(basename -a "${debs[@]}" | sed 's/_.*//')
 unit=/etc/systemd/system/multi-user.target.wants/viaductd.service
 
 make_root() {
@@ -29,13 +31,28 @@ apt() { # nothing is downloaded: what a package needs is in the base, or among t
 check "lintian finds nothing but what packaging/deb/lintian.suppressed explains" \
 	lintian --allow-root --fail-on error,warning --suppress-tags-from-file packaging/deb/lintian.suppressed "${debs[@]}"
 
+multiarch() {
+	local deb expected
+
+	for deb in "${debs[@]}"; do
+		expected=same
+		[[ $deb != */viaduct_* ]] || expected=no
+		[ "$(dpkg-deb -f "$deb" Multi-Arch)" = $expected ] || { echo "$deb: expected Multi-Arch: $expected"; return 1; }
+	done
+}
+check "all but viaduct may be installed for several architectures" multiarch
+
 # -- installed ----------------------------------------------------------------------------------------
 
 check "a Debian to install into" make_root
 files >"$work/before"
-check "apt installs all packages" apt install $(printf '/debs/%s ' $(basename -a "${debs[@]}"))
+check "apt installs all packages" apt install "${debs[@]/#"$packages"//debs}"
 check "dpkg finds every file as it was packed" inside dpkg -V libviaduct1 viaduct viaduct-transport-shm
 check "user and run directory" says '^1775 root viaduct$' inside stat -c '%a %U %G' /run/viaduct
+for_the_daemon() { # what may hold tokens
+	diff <(printf '%s root viaduct\n' 750 640) <(inside stat -c '%a %U %G' /etc/viaduct /etc/viaduct/viaductd.conf)
+}
+check "the configuration is for the daemon only" for_the_daemon
 check "the unit is enabled" test -L "$root$unit"
 check "manual page" says 'viaduct' inside zcat /usr/share/man/man1/viaduct.1.gz
 check "viaduct modules finds every module that was installed" all_modules
@@ -72,10 +89,10 @@ check "... and without the policy all is as before" unlocked
 
 # -- built against ------------------------------------------------------------------------------------
 
-check "docs/examples/client, by find_package(viaduct), calls the daemon" client_by_cmake
-check "docs/examples/client, by pkg-config, calls the daemon" client_by_pkg_config
-check "docs/examples/module-transport is built against libviaduct-dev" build_module module-transport
-check "docs/examples/module-service is built against libviaduct-dev" build_module module-service
+check "examples/client, by find_package(viaduct), calls the daemon" client_by_cmake
+check "examples/client, by pkg-config, calls the daemon" client_by_pkg_config
+check "examples/module-transport is built against libviaduct-dev" build_module module-transport
+check "examples/module-service is built against libviaduct-dev" build_module module-service
 check "viaduct check finds nothing wrong with the transport" inside viaduct check $modules/count.so
 check "viaduct check finds nothing wrong with the service" inside viaduct check $modules/service-uptime.so
 served() { # after a reload, by the daemon that runs
@@ -88,7 +105,7 @@ decorated() {
 check "a call goes through the transport" decorated
 not_listed() {
 	lock && inside viaduct modules --why --module-policy locked | grep 'refused.*count.so.*no modules.lock' &&
-		sh -c "cd $root$modules && sha256sum count.so service-uptime.so >modules.lock.d/own.lock" && restart_daemon &&
+		(cd "$root$modules" && sha256sum count.so service-uptime.so >modules.lock.d/own.lock) && restart_daemon &&
 		inside viaduct call uptime && unlock
 }
 check "locked: modules of one's own are refused until a lock lists them" not_listed
@@ -98,27 +115,54 @@ rm "$root$modules"/{count.so,service-uptime.so,modules.lock.d/own.lock}
 
 upgrade() {
 	printf '# edited here\n' >>"$root/etc/viaduct/viaductd.conf"
-	RELEASE=2 OUT=$work/2 scripts/package.sh deb && cp "$work"/2/*.deb "$root/debs" &&
-		apt install $(cd "$root" && printf '/%s ' debs/*-2_*.deb)
+	local next
+
+	RELEASE=2 OUT=$work/2 scripts/package.sh deb && cp "$work"/2/*.deb "$root/debs" || return 1
+	next=("$work"/2/*.deb)
+	apt install "${next[@]/#"$work/2"//debs}"
 }
 kept() {
-	grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && [ -L "$root$unit" ]
+	grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && [ -L "$root$unit" ] && for_the_daemon
 }
 check "apt upgrades all packages to a higher release" upgrade
 check "the configuration that was edited is kept" kept
 check "the upgraded daemon answers" restart_daemon
+aborted() { # the package stays as it is, and enabled
+	inside dpkg-deb -R "/debs/viaduct_$version-2_amd64.deb" /debs/failing &&
+		printf '#!/bin/sh\nexit 1\n' >"$root/debs/failing/DEBIAN/preinst" && chmod 755 "$root/debs/failing/DEBIAN/preinst" &&
+		inside dpkg-deb -b /debs/failing /debs/failing.deb && fails_with 'preinst|pre-installation' inside dpkg -i /debs/failing.deb &&
+		says '^Status: install ok installed' inside dpkg -s viaduct && answers 0x10000 && kept
+}
+check "an upgrade that fails leaves the package as it was" aborted
+disabled() {
+	inside systemctl disable viaductd.service && inside dpkg -i "/debs/viaduct_$version-2_amd64.deb" && [ ! -L "$root$unit" ]
+}
+check "a unit that was disabled stays so when the package is installed again" disabled
 
 # -- removed ------------------------------------------------------------------------------------------
 
 refused "libviaduct1 alone cannot go" 'depend' inside dpkg -r libviaduct1
 removed() {
 	stop_daemon
-	inside dpkg -r $(cd "$packages" && for deb in *.deb; do echo "${deb%%_*}"; done)
+	inside dpkg -r "${names[@]}"
 	[ -e "$root/etc/viaduct/viaductd.conf" ] && [ ! -e "$root/usr/bin/viaduct" ]
 }
 check "removed: the configuration stays" removed
+without_systemd() { # for the scripts; /run/viaduct is made at boot
+	local tool
+
+	for tool in systemctl systemd-sysusers systemd-tmpfiles; do
+		mv "$root/usr/bin/$tool" "$root/usr/bin/$tool.away" || return 1
+	done
+	apt install "${debs[@]/#"$packages"//debs}" && grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && for_the_daemon &&
+		inside dpkg -r "${names[@]}" || return 1
+	for tool in systemctl systemd-sysusers systemd-tmpfiles; do
+		mv "$root/usr/bin/$tool.away" "$root/usr/bin/$tool" || return 1
+	done
+}
+check "installed again without systemd, with that configuration, and removed" without_systemd
 purged() {
-	inside dpkg -P $(cd "$packages" && for deb in *.deb; do echo "${deb%%_*}"; done)
+	inside dpkg -P "${names[@]}"
 	files >"$work/after"
 	diff "$work/before" "$work/after"
 }

@@ -11,8 +11,9 @@ build_there() {
 same() { # PATTERN: what matches it
 	local names
 
-	names=$(cd "$packages" && ls -d $1)
-	diff <(cd "$packages" && sha256sum -- $names) <(cd "$there/build/packages" && sha256sum -- $names)
+	mapfile -t names < <(cd "$packages" && compgen -G "$1")
+	[ ${#names[@]} -gt 0 ] &&
+		diff <(cd "$packages" && sha256sum -- "${names[@]}") <(cd "$there/build/packages" && sha256sum -- "${names[@]}")
 }
 
 clean() {
@@ -28,4 +29,4 @@ for f in "${formats[@]}"; do
 	windows) check "MSI and ZIP are the same" same '*windows*' ;;
 	esac
 done
-check "SHA256SUMS is right" sh -c "cd $packages && sha256sum -c --strict --quiet SHA256SUMS"
+check "SHA256SUMS is right" env -C "$packages" sha256sum -c --strict --quiet SHA256SUMS

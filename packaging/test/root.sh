@@ -1,7 +1,7 @@
 # root.sh - for tests of packages that have a Debian of their own in $root: the daemon of it, and what is asked of it.
 #
-# A test sources this after lib.sh and after setting modules, the directory of modules; it runs in namespaces of its own for
-# mounts and processes.
+# A test sources this after lib.sh and after setting modules and examples, their directories; it runs in namespaces of its
+# own for mounts and processes.
 root=$work/root
 libdir=$root${modules%/viaduct/*}
 log=$work/daemon.log
@@ -86,7 +86,7 @@ flip() { # MODULE: one bit in the middle
 
 	at=$(($(stat -c %s "$file") / 2))
 	byte=$(od -An -tu1 -j$at -N1 "$file")
-	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
+	printf '%b' "\\0$(printf %o $((byte ^ 1)))" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
 }
 
 flipped() { # the other services are there, this one is not, and the log says why
@@ -94,24 +94,25 @@ flipped() { # the other services are there, this one is not, and the log says wh
 		soon test -S "$root/run/viaduct/string-reverse.sock" && ! answers 0 && logged 'service-increment.*locked.*sha256'
 }
 
-# A program of docs/examples is built against what is installed in the root, and run there.
+# A program of the installed examples is built against what is installed in the root, and run there.
 calls_client() { # FILE
 	cp "$1" "$root/usr/bin/client" && [ "$(inside client 41)" = 42 ] && rm "$root/usr/bin/client"
 }
 
 client_by_cmake() {
-	cp -r docs/examples/client "$work/client" &&
+	cp -r "$root$examples/client" "$work/client" &&
 		cmake -S "$work/client" -B "$work/client/build" -Dviaduct_DIR="$libdir/cmake/viaduct" &&
 		cmake --build "$work/client/build" && calls_client "$work/client/build/client"
 }
 
 client_by_pkg_config() {
-	PKG_CONFIG_PATH=$libdir/pkgconfig make -C "$work/client" &&
+	[ "$(inside sed -n 's/^prefix=//p' "${modules%/viaduct/*}/pkgconfig/viaduct.pc")" = /usr ] &&
+		PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$libdir/pkgconfig make -C "$work/client" &&
 		calls_client "$work/client/client"
 }
 
 build_module() { # EXAMPLE: into the module directory of the root
-	cp -r "docs/examples/$1" "$work/$1" &&
+	cp -r "$root$examples/$1" "$work/$1" &&
 		cmake -S "$work/$1" -B "$work/$1/build" -Dviaduct_DIR="$libdir/cmake/viaduct" &&
 		cmake --build "$work/$1/build" && cmake --install "$work/$1/build"
 }

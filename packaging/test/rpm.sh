@@ -7,10 +7,11 @@ format=rpm
 . "$(dirname "$0")/lib.sh"
 
 rpms=("$packages"/*.x86_64.rpm)
-names=($(basename -a "${rpms[@]}" | sed "s/-$version-1\.x86_64\.rpm$//"))
+mapfile -t names < <(basename -a "${rpms[@]}" | sed "s/-$version-1\.x86_64\.rpm$//")
 source=$packages/viaduct-$version-1.src.rpm
 unit=/etc/systemd/system/multi-user.target.wants/viaductd.service
 modules=/usr/lib64/viaduct/1
+examples=/usr/share/doc/viaduct-devel/examples
 . packaging/test/root.sh
 
 rpm_of_root() { # Debian's rpm warns of being used, unless told
@@ -128,8 +129,8 @@ check "... and without the policy all is as before" unlocked
 
 # -- built against ------------------------------------------------------------------------------------
 
-check "docs/examples/client, by find_package(viaduct), calls the daemon" client_by_cmake
-check "docs/examples/client, by pkg-config, calls the daemon" client_by_pkg_config
+check "examples/client, by find_package(viaduct), calls the daemon" client_by_cmake
+check "examples/client, by pkg-config, calls the daemon" client_by_pkg_config
 check "viaduct check finds nothing wrong with an installed transport" inside viaduct check $modules/ring.so
 
 # -- upgraded -----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh [FORMAT...]: installs, runs, upgrades and removes what build/packages/ holds; ends with a table of what was checked.
 set -uo pipefail
-cd "$(dirname "$0")"
+cd "$(dirname "$0")" || exit 1
 [ $# -gt 0 ] || set -- deb rpm archive windows
 export FORMATS="$*"
 set -- "$@" reproducible

@@ -178,7 +178,7 @@ flip() { # one byte in the middle of a module
 
 	at=$(($(stat -c %s "$file") / 2))
 	byte=$(od -An -tu1 -j$at -N1 "$file")
-	printf "\\$(printf %o $((byte ^ 1)))" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
+	printf '%b' "\\0$(printf %o $((byte ^ 1)))" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
 }
 flipped() {
 	stop && flip service-increment.dll && start &&
@@ -232,7 +232,7 @@ left() { # what is left, but for FILE...
 check "msiexec removes it, and the service" removed
 check "nothing is left but the configuration that was edited" left 'Program Files/Viaduct' 'Program Files/Viaduct/etc' \
 	'Program Files/Viaduct/etc/viaduct' 'Program Files/Viaduct/etc/viaduct/viaductd.conf'
-check "PATH is as before" sh -c "[ \"\$1\" = \"\$(cat $work/path.before)\" ]" sh "$(path)"
+check "PATH is as before" test "$(path)" = "$(cat "$work/path.before")"
 check "the registry names it no more" fails_with 'Unable to find' run reg query 'HKLM\Software\Viaduct'
 
 elsewhere() {
@@ -246,7 +246,7 @@ repaired() { # as msiexec /fa does on Windows; wine does not find the product th
 }
 check "a repair brings back a file that was lost" repaired
 removed_there() {
-	stop && installer 0 /x "$msi" && rmdir "$drive/Other place" && left
+	stop && installer 0 /x "$msi" && rmdir "$drive/Other place" && left ''
 }
 check "removed from there: nothing is left" removed_there
 few() { # the modules that come with what was asked for, and no others
@@ -255,7 +255,7 @@ few() { # the modules that come with what was asked for, and no others
 			codec-increment codec-string-reverse pipe service-increment service-string-reverse)
 }
 removed_few() {
-	stop && installer 0 /x "$msi" && left
+	stop && installer 0 /x "$msi" && left ''
 }
 check "ADDLOCAL=core,programs,services: no other module than those, and those they need" few
 check "removed again: nothing is left" removed_few
@@ -282,8 +282,8 @@ start_here() { # the daemon of the ZIP, in a console
 check "its daemon starts in a console" start_here
 check "... and answers over winshm" answers 0x2 "$there\\viaduct.exe"
 client() {
-	cmake -S docs/examples/client -B "$work/client" -G Ninja -DCMAKE_SYSTEM_NAME=Windows \
+	cmake -S "$zip/doc/examples/client" -B "$work/client" -G Ninja -DCMAKE_SYSTEM_NAME=Windows \
 		-DCMAKE_C_COMPILER=x86_64-w64-mingw32-gcc-win32 -DCMAKE_PREFIX_PATH="$zip" && cmake --build "$work/client" &&
 		cp "$work/client/client.exe" "$zip/bin" && says '^42' run "$there\\client.exe" 41
 }
-check "docs/examples/client, by find_package(viaduct) with MinGW, calls it" client
+check "examples/client, by find_package(viaduct) with MinGW, calls it" client
