@@ -64,7 +64,8 @@ foreach(_file IN LISTS _files)
 	endif()
 	if(_magic STREQUAL "7f454c46")
 		_take_symbols(${_file} ${_debug})
-		execute_process(COMMAND ${CPACK_VIADUCT_STRIP} --strip-unneeded ${_file} COMMAND_ERROR_IS_FATAL ANY)
+		execute_process(COMMAND ${CPACK_VIADUCT_STRIP} --strip-unneeded --remove-section=.comment ${_file}
+			COMMAND_ERROR_IS_FATAL ANY)
 	elseif(CPACK_VIADUCT_OBJCOPY) # from <component>/<path> to debug/<path>.debug; Microsoft's have theirs in PDB files
 		string(REGEX MATCH "^${_root}/[^/]+/(.*)$" _path ${_file})
 		_take_symbols_of_pe(${_file} ${_root}/debug/${CMAKE_MATCH_1}.debug)

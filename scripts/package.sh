@@ -20,6 +20,7 @@ export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C.UTF-8
 out=${OUT:-$PWD/build/packages}
 read -ra options <<<"-DVIADUCT_PACKAGE_RELEASE=${RELEASE:-1} ${OPTIONS:-}"
 mkdir -p "$out"
+rm -f "$out"/SHA256SUMS* # and a signature: of the last packages
 
 # cpack in one build directory; archives keep the owner's name, so everybody is root.
 pack() {
@@ -56,7 +57,6 @@ for format in "$@"; do
 	sizes "$format" "$build"
 done
 cd "$out"
-rm -f SHA256SUMS* # and a signature of the last ones
 sha256sum -- * >SHA256SUMS.new
 mv SHA256SUMS.new SHA256SUMS
 printf '\n'

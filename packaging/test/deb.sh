@@ -1,6 +1,7 @@
 #!/bin/bash
 # deb.sh - the DEBs in a Debian of their own: installed by apt, run, built against, upgraded, removed, purged. Needs root.
 format=deb
+[ "$(id -u)" -eq 0 ] || { echo 'deb.sh: needs root, for a Debian of its own with mounts' >&2; exit 1; }
 # Mounts and processes end with the script, whatever happens to it.
 [ "${INSIDE:-}" = deb ] || INSIDE=deb exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
 . "$(dirname "$0")/lib.sh"
@@ -9,6 +10,7 @@ examples=/usr/share/doc/libviaduct-dev/examples
 . packaging/test/root.sh
 debs=("$packages"/*.deb)
 mapfile -t names < <(basename -a "${debs[@]}" | sed 's/_.*//')
+next=$((release + 1))
 unit=/etc/systemd/system/multi-user.target.wants/viaductd.service
 
 make_root() {
@@ -53,6 +55,7 @@ for_the_daemon() { # what may hold tokens
 	diff <(printf '%s root viaduct\n' 750 640) <(inside stat -c '%a %U %G' /etc/viaduct /etc/viaduct/viaductd.conf)
 }
 check "the configuration is for the daemon only" for_the_daemon
+check "the unit is as systemd expects it" inside systemd-analyze verify --man=no /lib/systemd/system/viaductd.service
 check "the unit is enabled" test -L "$root$unit"
 check "manual page" says 'viaduct' inside zcat /usr/share/man/man1/viaduct.1.gz
 check "viaduct modules finds every module that was installed" all_modules
@@ -73,7 +76,7 @@ check "without viaduct-transport-shm the call is over uds" without_shm
 check "... and says why" says 'no upgrade here: none of [0-9]+ module files provides one in /usr/lib' inside viaduct call --explain increment 41
 check "... and the daemon's log says that it is gone" logged 'org.viaduct.ring.*gone'
 with_shm() {
-	apt install "/debs/viaduct-transport-shm_$version-1_amd64.deb" && answers 0x10000
+	apt install "/debs/viaduct-transport-shm_$version-${release}_amd64.deb" && answers 0x10000
 }
 check "with it again, over ring" with_shm
 
@@ -115,11 +118,11 @@ rm "$root$modules"/{count.so,service-uptime.so,modules.lock.d/own.lock}
 
 upgrade() {
 	printf '# edited here\n' >>"$root/etc/viaduct/viaductd.conf"
-	local next
+	local newer
 
-	RELEASE=2 OUT=$work/2 scripts/package.sh deb && cp "$work"/2/*.deb "$root/debs" || return 1
-	next=("$work"/2/*.deb)
-	apt install "${next[@]/#"$work/2"//debs}"
+	RELEASE=$next OUT=$work/next scripts/package.sh deb && cp "$work"/next/*.deb "$root/debs" || return 1
+	newer=("$work"/next/*.deb)
+	apt install "${newer[@]/#"$work/next"//debs}"
 }
 kept() {
 	grep -q 'edited here' "$root/etc/viaduct/viaductd.conf" && [ -L "$root$unit" ] && for_the_daemon
@@ -128,14 +131,14 @@ check "apt upgrades all packages to a higher release" upgrade
 check "the configuration that was edited is kept" kept
 check "the upgraded daemon answers" restart_daemon
 aborted() { # the package stays as it is, and enabled
-	inside dpkg-deb -R "/debs/viaduct_$version-2_amd64.deb" /debs/failing &&
+	inside dpkg-deb -R "/debs/viaduct_$version-${next}_amd64.deb" /debs/failing &&
 		printf '#!/bin/sh\nexit 1\n' >"$root/debs/failing/DEBIAN/preinst" && chmod 755 "$root/debs/failing/DEBIAN/preinst" &&
 		inside dpkg-deb -b /debs/failing /debs/failing.deb && fails_with 'preinst|pre-installation' inside dpkg -i /debs/failing.deb &&
 		says '^Status: install ok installed' inside dpkg -s viaduct && answers 0x10000 && kept
 }
 check "an upgrade that fails leaves the package as it was" aborted
 disabled() {
-	inside systemctl disable viaductd.service && inside dpkg -i "/debs/viaduct_$version-2_amd64.deb" && [ ! -L "$root$unit" ]
+	inside systemctl disable viaductd.service && inside dpkg -i "/debs/viaduct_$version-${next}_amd64.deb" && [ ! -L "$root$unit" ]
 }
 check "a unit that was disabled stays so when the package is installed again" disabled
 

@@ -6,7 +6,9 @@ umask 022
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export LC_ALL=C.UTF-8
 version=$(sed -n 's/^project(viaduct VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+release=${RELEASE:-1} # as scripts/package.sh was told
 packages=$PWD/build/packages
+[ -s "$packages/SHA256SUMS" ] || { echo "$format: expected packages and SHA256SUMS in $packages: make package" >&2; exit 1; }
 work=$PWD/build/package-test/$format
 results=$PWD/build/package-test/$format.results
 rm -rf "$work"

@@ -2,13 +2,14 @@
 # rpm.sh - the RPMs in a Debian of their own, with their scriptlets: installed, run, upgraded, erased; the source RPM is
 # built. Needs root.
 format=rpm
+[ "$(id -u)" -eq 0 ] || { echo 'rpm.sh: needs root, for a Debian of its own with mounts' >&2; exit 1; }
 # Mounts and processes end with the script, whatever happens to it.
 [ "${INSIDE:-}" = rpm ] || INSIDE=rpm exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 
 rpms=("$packages"/*.x86_64.rpm)
-mapfile -t names < <(basename -a "${rpms[@]}" | sed "s/-$version-1\.x86_64\.rpm$//")
-source=$packages/viaduct-$version-1.src.rpm
+mapfile -t names < <(basename -a "${rpms[@]}" | sed "s/-$version-$release\.x86_64\.rpm$//")
+source=$packages/viaduct-$version-$release.src.rpm
 unit=/etc/systemd/system/multi-user.target.wants/viaductd.service
 modules=/usr/lib64/viaduct/1
 examples=/usr/share/doc/viaduct-devel/examples
@@ -113,7 +114,7 @@ check "without viaduct-transport-shm the call is over uds" without_shm
 check "... and says why" says 'no upgrade here: none of [0-9]+ module files provides one in /usr/lib64' inside viaduct call --explain increment 41
 check "... and the daemon's log says that it is gone" logged 'org.viaduct.ring.*gone'
 with_shm() {
-	changes -i "$packages/viaduct-transport-shm-$version-1.x86_64.rpm" && answers 0x10000
+	changes -i "$packages/viaduct-transport-shm-$version-$release.x86_64.rpm" && answers 0x10000
 }
 check "with it again, over ring" with_shm
 
@@ -136,7 +137,7 @@ check "viaduct check finds nothing wrong with an installed transport" inside via
 # -- upgraded -----------------------------------------------------------------------------------------
 
 upgrade() {
-	cpack --config build/package-rpm/CPackConfig.cmake -G RPM -B "$work/next" -D CPACK_RPM_PACKAGE_RELEASE=2 \
+	cpack --config build/package-rpm/CPackConfig.cmake -G RPM -B "$work/next" -D CPACK_RPM_PACKAGE_RELEASE=$((release + 1)) \
 		-D "CPACK_PRE_BUILD_SCRIPTS=$PWD/packaging/stage.cmake;$PWD/packaging/test/next.cmake" &&
 		printf '# edited here\n' >>"$root/etc/viaduct/viaductd.conf" && changes -U "$work"/next/*.rpm
 }
@@ -193,7 +194,7 @@ same_packages() {
 	diff <(basename -a "${rpms[@]}") <(basename -a "$rebuilt"/RPMS/*/*.rpm) || return 1
 	for name in "${names[@]}"; do
 		[ "$name" = viaduct-debuginfo ] && continue
-		diff <(facts "$packages/$name-$version-1.x86_64.rpm") <(facts "$rebuilt/RPMS/x86_64/$name-$version-1.x86_64.rpm") ||
+		diff <(facts "$packages/$name-$version-$release.x86_64.rpm") <(facts "$rebuilt/RPMS/x86_64/$name-$version-$release.x86_64.rpm") ||
 			{ echo "in $name"; return 1; }
 	done
 }

@@ -28,3 +28,11 @@ def install(root):
     if p.returncode != 0:
         raise unittest.TestCase.failureException(p.stderr)
     return pathlib.Path(str(root) + str(PREFIX))
+
+
+def pkg_config(prefix):
+    """What pkg-config is told of what install() has returned: an installation in /usr is one of another system."""
+    env = {"PKG_CONFIG_PATH": str(next(prefix.rglob("viaduct.pc")).parent)}
+    if PREFIX == pathlib.Path("/usr"):
+        env["PKG_CONFIG_SYSROOT_DIR"] = str(prefix.parent)
+    return env

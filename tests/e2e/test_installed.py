@@ -81,11 +81,12 @@ class Client(unittest.TestCase):
             self.calls(build / "client")
 
     def test_make(self):
-        pkg_config = {"PKG_CONFIG_PATH": str(self.lib / "pkgconfig")}
+        pkg_config = installed.pkg_config(self.prefix)
         self.build("make", **pkg_config)
         self.calls(self.source / "client", LD_LIBRARY_PATH=str(self.lib))
         module_dir = self.build("pkg-config", "--variable=moduledir", "viaduct", **pkg_config).strip()
-        self.assertTrue((pathlib.Path(module_dir) / "uds.so").exists(), module_dir)
+        system = pkg_config.get("PKG_CONFIG_SYSROOT_DIR", "")
+        self.assertTrue(pathlib.Path(system + module_dir.removeprefix(system), "uds.so").exists(), module_dir)
 
 
 if __name__ == "__main__":

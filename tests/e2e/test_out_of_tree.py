@@ -162,8 +162,8 @@ class Examples(Elsewhere):
     @host.posix_only("shell")
     def test_make(self):
         source, stage = self.copy("module-service"), self.dir / "stage"
-        pkg_config = str(next(self.prefix.rglob("viaduct.pc")).parent)
-        self.must("make", f"CC={CC}", "CFLAGS=-Wall -Wextra -Werror", "install", cwd=source, PKG_CONFIG_PATH=pkg_config, DESTDIR=str(stage))
+        self.must("make", f"CC={CC}", "CFLAGS=-Wall -Wextra -Werror", "install", cwd=source, DESTDIR=str(stage),
+                  **installed.pkg_config(self.prefix))
         self.assertEqual([p for p in stage.rglob("*") if not p.is_dir()], [stage / self.modules.relative_to("/") / UPTIME])
         self.assertEqual(list(stage.rglob("pkgconfig")), [])  # its path goes through there
         with self.programs():
