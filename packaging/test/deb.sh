@@ -21,7 +21,7 @@ files() { # of the root: what a package leaves behind would be seen here
 	find "$root" -xdev \( -path "$root/var/lib/dpkg" -o -path "$root/var/lib/apt" -o -path "$root/var/cache" \
 		-o -path "$root/var/log" -o -path "$root/debs" -o -path "$root/run" \) -prune -o -printf '%P\n' |
 		grep -v '^etc/[a-z]*-$' | sort # copies that useradd keeps
-	find "$root/run" -xdev -path '*viaduct*' -printf 'run/%P\n'
+	find "$root/run" -xdev -path "$root/run/*viaduct*" -printf 'run/%P\n'
 }
 
 apt() { # nothing is downloaded: what a package needs is in the base, or among the packages

@@ -45,7 +45,7 @@ distribution() {
 files() { # of the root: what a package leaves behind would be seen here
 	{
 		find "$root" -xdev \( -path "$root/var/lib/rpm" -o -path "$root/run" \) -prune -o -printf '/%P\n'
-		find "$root/run" -xdev -path '*viaduct*' -printf '/run/%P\n'
+		find "$root/run" -xdev -path "$root/run/*viaduct*" -printf '/run/%P\n'
 	} | sort
 }
 
