@@ -7,6 +7,10 @@
 include(${CMAKE_CURRENT_LIST_DIR}/ModuleFile.cmake)
 
 function(viaduct_add_module kind name)
+	if(NOT PROJECT_NAME STREQUAL "viaduct")
+		message(FATAL_ERROR "viaduct_add_module(${kind} ${name}): expected a module of the project viaduct, found "
+			"${PROJECT_NAME}; modules of others are built against an installation, by find_package(viaduct)")
+	endif()
 	cmake_parse_arguments(PARSE_ARGV 2 A "POSIX_ONLY;LINUX_ONLY;WINDOWS_ONLY" "COMPONENT" "SOURCES")
 	if(A_UNPARSED_ARGUMENTS OR NOT A_SOURCES)
 		message(FATAL_ERROR "viaduct_add_module(${kind} ${name}): SOURCES missing, or unknown words: "

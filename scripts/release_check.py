@@ -122,6 +122,10 @@ def abi_problems(root, tag):
     def key(name):
         return tuple(map(int, name[1:].split(".")))
 
+    shallow = git(root, "rev-parse", "--is-shallow-repository")
+    if shallow != "false":
+        what = "a shallow clone (git fetch --unshallow --tags)" if shallow == "true" else "no repository"
+        return [f"the releases before: expected a whole clone, found {what}"]
     tags = [t for t in git(root, "tag", "--list", "v*", "--merged", "HEAD").split()
             if re.fullmatch(r"v\d+\.\d+\.\d+", t) and t != tag]
     before = max(tags, key=key, default=None)

@@ -3,9 +3,11 @@
 import datetime
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
+import unittest.mock
 
 import release_check as r
 
@@ -152,6 +154,16 @@ class Release(unittest.TestCase):
                 self.write("tests/abi/abi_golden.inc", table.replace(old, new))
                 self.commit()
                 self.stops("may only grow since v1.2.0")
+
+    def test_releases_before_that_are_not_there(self):
+        self.commit()
+        whole = self.root
+        self.git("clone", "-q", "--depth", "1", f"file://{whole}", whole / "shallow")
+        self.root = whole / "shallow"
+        self.stops("found a shallow clone")
+        shutil.rmtree(self.root / ".git")
+        with unittest.mock.patch.dict(os.environ, {"GIT_CEILING_DIRECTORIES": str(whole)}):
+            self.stops("found no repository")
 
     def test_a_major_number_of_the_abi_that_differs(self):
         for name in ("include/viaduct/abi.h", "include/viaduct/module.h", "cmake/Options.cmake",
