@@ -100,7 +100,7 @@ static int look_in(const check_run *c, const char *dir, const char *path, check_
 
 /* -- the subject ----------------------------------------------------------------------------- */
 
-static size_t dir_length(const char *path)
+size_t check_dir_length(const char *path)
 {
 	size_t i, len = 0;
 
@@ -120,7 +120,7 @@ static int split(check_subject *s)
 	int n;
 
 	memcpy(given, s->path, sizeof given);
-	len = dir_length(given);
+	len = check_dir_length(given);
 	name = given + len;
 	if (name[0] == '\0')
 		return cli_fail(CLI_MODULE, "%s: expected a file, found a directory", s->path);
@@ -198,7 +198,7 @@ int check_subject_open(check_run *c, const char *path)
 	status = split(s);
 	if (status != CLI_OK)
 		return status;
-	if (sys_read(s->path, FILE_MAX, &s->data, why) != 1)
+	if (!sys_is_file(s->path, why) || sys_read(s->path, FILE_MAX, &s->data, why) != 1)
 		return cli_fail(CLI_MODULE, "%s: %s", s->path, why);
 	(void)buf_string(&s->data);
 	if (s->data.failed)
