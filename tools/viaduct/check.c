@@ -281,7 +281,7 @@ static const char *not_run(const check_run *c, const group *g)
 		return "not run: its identity is refused";
 	if (c->is_unfit)
 		return "not run: it does not load, see abi";
-	return s->is_trusted ? NULL : "not run: the file is not trusted";
+	return s->distrust[0] == '\0' ? NULL : "not run: the file is not trusted";
 }
 
 static void run_group(check_run *c, const group *g, int is_shown)
@@ -312,7 +312,7 @@ static int run_groups(check_run *c, uint32_t only)
 	c->report.copy = c->subject.copy;
 	c->report.shown_as = c->subject.path;
 	c->report.is_brief = !c->is_verbose;
-	c->subject.is_trusted = check_is_trusted(c, NULL);
+	check_look_at_trust(c);
 	check_report_begin(&c->report, c->subject.path, m->id, m->version);
 	for (i = 0; i < N_GROUPS && atomic_load(&check_stop) == 0; i++)
 		run_group(c, &groups[i], only == 0 || (only >> i & 1u) != 0);

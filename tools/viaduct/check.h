@@ -78,8 +78,9 @@ typedef struct check_subject {
 	char copy[SYS_PATH + 128];          /* the same bytes, alone in a directory */
 	char module_path[CHECK_PATH];       /* the copy, the file's directory, the given ones */
 	check_module module;                /* as the registry sees the copy */
-	int is_trusted;
-	int is_accepted; /* its identity */
+	char distrust
+		[CHECK_SENTENCE]; /* why the registry would not load it from where it is; "" if it would */
+	int is_accepted;          /* its identity */
 } check_subject;
 
 typedef struct check_run {
@@ -103,8 +104,8 @@ void check_subject_close(check_run *c);
 /* Bytes of the path in front of the last part. */
 size_t check_dir_length(const char *path);
 void check_identity(check_run *c);
-/* Whether the registry would trust the file where it is; why may be NULL. */
-int check_is_trusted(const check_run *c, char why[CHECK_SENTENCE]);
+/* Fills in subject.distrust. */
+void check_look_at_trust(check_run *c);
 void check_trust(check_run *c);
 void check_symbols(check_run *c);
 void check_transport(check_run *c);

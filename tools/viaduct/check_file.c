@@ -288,36 +288,34 @@ void check_identity(check_run *c)
 
 /* -- trust ----------------------------------------------------------------------------------- */
 
-int check_is_trusted(const check_run *c, char why[CHECK_SENTENCE])
+void check_look_at_trust(check_run *c)
 {
-	const check_subject *s = &c->subject;
+	check_subject *s = &c->subject;
 	check_module there = {0};
-	const char *reason = NULL;
+	const char *reason = "";
 
 	if (!has_suffix(s->name))
 		reason = "the registry does not look at a file of this name";
 	else if (look_in(c, s->dir, s->path, &there) != CLI_OK)
-		reason = via_error();
+		reason = check_error(VIA_IO);
 	else if (there.state == 0)
 		reason = "expected the file in its directory, found none";
 	else if (there.state == VIA_FILE_REFUSED && strcmp(there.reason, s->module.reason) != 0)
 		reason = there.reason;
-	if (reason != NULL && why != NULL)
-		(void)snprintf(why, CHECK_SENTENCE, "%s", reason);
-	return reason == NULL;
+	(void)snprintf(s->distrust, sizeof s->distrust, "%s", reason);
 }
 
 void check_trust(check_run *c)
 {
-	char why[CHECK_SENTENCE];
+	const check_subject *s = &c->subject;
 
 	check_begin(&c->report, "file");
-	if (check_is_trusted(c, why))
+	if (s->distrust[0] == '\0')
 		check_tell(
 			&c->report, CHECK_PASSED,
 			"nobody but this user and the system's administrator can change it, or a "
 			"directory that leads to it");
 	else
-		check_tell(&c->report, has_suffix(c->subject.name) ? CHECK_FAILED : CHECK_SKIPPED,
-			   "%s", why);
+		check_tell(&c->report, has_suffix(s->name) ? CHECK_FAILED : CHECK_SKIPPED, "%s",
+			   s->distrust);
 }
