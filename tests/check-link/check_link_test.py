@@ -141,6 +141,9 @@ class Plan(Case):
             shutil.copy(module(host.BASELINE), d)
             self.assertEqual(list(self.stacks("--module", module("fault"), "--baseline-dir", d)),
                              [f"fault+{host.BASELINE}"])
+            none = pathlib.Path(d) / "none"
+            dirs = (";" if host.WINDOWS else ":").join(host.path(p) for p in (none, d))
+            self.assertEqual(list(self.stacks("--module", module("loop"), "--baseline-dir", dirs)), ["loop"])
 
     def test_the_suite_is_that_of_our_own_tests(self):
         p = subprocess.run(host.command(pathlib.Path(os.environ["VIADUCT_CONFORM"]).with_suffix(""), "--list"),
@@ -166,10 +169,11 @@ class Plan(Case):
 class Usage(Case):
     def refuses(self, *args, says):
         status, out, err = self.run_it(*args)
-        self.assertEqual((status, out), (2, ""), err)
-        self.assertRegex(err, r"\Acheck-link: [^\n]+\n\Z")
+        self.assertEqual(status, 2, err)
+        self.assertRegex(out + err, r"\A(check-link:|Bail out!) [^\n]+\n\Z")
+        self.assertEqual(out.startswith("Bail"), err == "")
         for words in [says] if isinstance(says, str) else says:
-            self.assertIn(words, err)
+            self.assertIn(words, out + err)
 
     def test_options(self):
         loop = module("loop")
@@ -182,7 +186,7 @@ class Usage(Case):
             self.refuses("--module", loop, "--seconds", seconds, says="--seconds: expected a number")
         status, out, err = self.run_it("--help")
         self.assertEqual((status, err), (0, ""))
-        self.assertIn("--baseline-dir DIR", out)
+        self.assertIn("--baseline-dir DIRS", out)
 
     def test_files(self):
         with tempfile.TemporaryDirectory() as d:

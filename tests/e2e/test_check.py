@@ -6,7 +6,9 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
+import time
 import unittest
 
 import peer
@@ -66,13 +68,23 @@ class Check(unittest.TestCase):
 
     def test_for_people(self):
         path = BROKEN / "SOUND" / NAME
-        status, out, err = peer.run("viaduct", "check", "--only", "identity", "--only", "trust", path)
+        head = f"{host.path(path)}: org.test.broken 1.0.0"
+        status, out, err = peer.run("viaduct", "check", "--only", "identity", "--only", "trust", "--only", "transport", path)
         self.assertEqual((status, err), (0, ""))
+        self.assertEqual([" ".join(line.split()) for line in out.splitlines()],
+                         [head, "", "passed identity 3 checks", "passed trust 1 check", "", "4 passed, 0 failed, 1 skipped"])
+        status, out, err = peer.run("viaduct", "check", "--verbose", "--only", "identity", "--only", "trust", path)
+        self.assertEqual(status, 0, err)
         lines = out.splitlines()
-        self.assertEqual(lines[0], host.path(path))
-        self.assertEqual(lines[1:3], ["", "identity"])
+        self.assertEqual(lines[:3], [head, "", "identity"])
         self.assertRegex(lines[3], r"^  passed   text +org\.test\.broken 1\.0\.0 provides codec org\.test\.broken/1, service org\.test\.broken/1$")
         self.assertEqual(lines[-1], "4 passed, 0 failed, 0 skipped")
+
+    def test_for_people_what_fails_has_a_line(self):
+        status, out, _ = peer.run("viaduct", "check", "--only", "symbols", BROKEN / "EXPORT" / NAME)
+        self.assertEqual(status, 1)
+        self.assertRegex(out, r"\n  failed   symbols exports +expected viaduct_module_v1 and nothing else, found it and broken_second_export\n"
+                              r"  passed   symbols +4 checks\n")
 
     def test_only(self):
         _, found = check(BROKEN / "SOUND" / NAME, "--only", "unload", "--only", "symbols")
@@ -91,6 +103,14 @@ class Check(unittest.TestCase):
             status, err = check(path)
             self.assertEqual(status, 6, err)
             self.assertIn(path.name, err)
+
+    @host.posix_only("unix")
+    def test_what_is_no_file_is_not_waited_for(self):
+        os.mkfifo(self.dir / "pipe.so")
+        for path, what in (self.dir / "pipe.so", "a pipe"), ("/dev/zero", "a device"):
+            status, err = check(path)
+            self.assertEqual(status, 6)
+            self.assertIn(f"expected a regular file, found {what}", err)
 
     # -- the file -----------------------------------------------------------------------------------------
 
@@ -179,6 +199,60 @@ class Check(unittest.TestCase):
         self.expect("THREAD", {"symbols imports": "pthread_create", "lifecycle left-behind": "threads"})
 
     @host.posix_only("unix")
+    def test_one_that_writes_without_end(self):
+        found = self.wrong("FLOOD", "--only", "abi", "--timeout", "2s")
+        self.assertEqual(sorted(found), ["abi load", "abi output"])
+        self.assertIn("killed", found["abi load"])
+
+    @host.posix_only("unix")
+    def test_one_that_closes_what_it_reports_through(self):
+        found = self.wrong("CLOSES", "--only", "abi")
+        self.assertEqual(list(found), ["abi load"])
+
+    @host.posix_only("linux")
+    def test_one_that_leaves_a_process(self):
+        """It goes with the check, which does not wait for it."""
+        copy = self.dir / "tmp"
+        copy.mkdir()
+        begin = time.monotonic()
+        env = peer.environment(TMPDIR=str(copy))
+        status, out, err = peer.run("viaduct", "check", "--only", "abi", "--json", BROKEN / "FORK" / NAME, env=env)
+        self.assertEqual(status, 0, out + err)
+        self.assertLess(time.monotonic() - begin, 10)  # that long a child has for its end
+        self.assertEqual(self.processes_of(copy), [])
+        self.assertEqual(list(copy.iterdir()), [])
+
+    def processes_of(self, copy):
+        """Those whose arguments name something below this directory."""
+        found = []
+        for p in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if str(copy).encode() in (p / "cmdline").read_bytes():
+                    found.append(p.name)
+            except OSError:
+                pass  # it has ended
+        return found
+
+    @host.posix_only("linux")
+    def test_being_stopped_leaves_nothing(self):
+        copy = self.dir / "tmp"
+        copy.mkdir()
+        env = peer.environment(TMPDIR=str(copy))
+        for path, group, sent in (BROKEN / "HANG" / NAME, "abi", signal.SIGINT), (peer.MODULES / "uds.so", "transport", signal.SIGTERM):
+            command = [peer.BIN / "viaduct", "check", "--only", group, path]
+            p = peer.subprocess.Popen(command, stdout=peer.subprocess.PIPE, stderr=peer.subprocess.PIPE, text=True, env=env)
+            end = time.monotonic() + peer.DEADLINE
+            while len(self.processes_of(copy)) == 0:
+                self.assertLess(time.monotonic(), end)
+                self.assertIsNone(p.poll())
+            p.send_signal(sent)
+            out, err = p.communicate(timeout=peer.DEADLINE)
+            self.assertEqual(p.returncode, 1, out + err)
+            self.assertIn("stopped before its end", err)
+            self.assertEqual(self.processes_of(copy), [])
+            self.assertEqual(list(copy.iterdir()), [])
+
+    @host.posix_only("unix")
     def test_one_whose_code_stays(self):
         self.expect("NODELETE", {"unload code": "expected its code to be unmapped"})
 
@@ -235,7 +309,13 @@ class Check(unittest.TestCase):
     # -- the suite of links ---------------------------------------------------------------------------------
 
     def links(self, script):
-        """The report of group transport with another check-link: the program stands beside it."""
+        """The report of group transport with another check-link."""
+        status, out, err = self.with_links(script, "--json")
+        self.assertIn(status, (0, 1), err)
+        return [(c["name"], c["verdict"], c["text"]) for c in json.loads(out)["checks"]]
+
+    def with_links(self, script, *args):
+        """Status and output with another check-link: the program stands beside it."""
         for d in "bin", "libexec/viaduct":
             (self.dir / d).mkdir(parents=True, exist_ok=True)
         shutil.copy(peer.BIN / "viaduct", self.dir / "bin/viaduct")
@@ -243,10 +323,31 @@ class Check(unittest.TestCase):
         program.write_text("#!/bin/sh\n" + script)
         program.chmod(0o755)
         env = peer.environment(LD_LIBRARY_PATH=str(peer.BIN.parent / "lib"))
-        command = [self.dir / "bin/viaduct", "check", "--json", "--only", "transport", "--timeout", "2s", peer.MODULES / "uds.so"]
+        command = [self.dir / "bin/viaduct", "check", *args, "--only", "transport", "--timeout", "2s", peer.MODULES / "uds.so"]
         p = peer.subprocess.run(command, capture_output=True, text=True, env=env, timeout=peer.DEADLINE)
-        self.assertIn(p.returncode, (0, 1), p.stderr)
-        return [(c["name"], c["verdict"], c["text"]) for c in json.loads(p.stdout)["checks"]]
+        return p.returncode, p.stdout, p.stderr
+
+    @host.posix_only("shell")
+    def test_stacks_for_people(self):
+        results = "echo 1..5; echo ok 1 - uds: a; echo ok 2 - uds: b '# SKIP no handles'; echo ok 3 - uds: c; echo ok 4 - fault+uds: a; echo not ok 5 - fault+uds: b; exit 1"
+        status, out, _ = self.with_links(results)
+        self.assertEqual(status, 1)
+        self.assertEqual([" ".join(line.split()) for line in out.splitlines()[2:]],
+                         ["skipped transport uds: b no handles", "passed transport uds 2 checks",
+                          "failed transport fault+uds: b expected to pass, found no reason", "passed transport fault+uds 1 check",
+                          "", "3 passed, 1 failed, 1 skipped"])
+
+    @host.posix_only("unix")  # the suite takes long under wine; check_link_test.py tries lists there
+    def test_modules_in_several_directories(self):
+        """A list of directories reaches the suite of links; without a baseline the reason is in the report."""
+        for dirs, verdict in ((self.dir / "none", peer.MODULES), None), ((self.dir,), "expected a baseline for"):
+            given = ":".join(map(str, dirs))
+            status, found = check(peer.MODULES / "ring.so", "--only", "transport", "--module-path", given)
+            if verdict is None:
+                self.assertEqual(status, 0, found)
+                self.assertGreater(len(found), 50)
+            else:
+                self.assertIn(verdict, found["transport", "check-link"][1])
 
     @host.posix_only("shell")
     def test_results_of_the_suite_of_links(self):

@@ -111,14 +111,15 @@ STACK_TEST(link_faults, every_allocation)
 	rig_close(&r);
 }
 
-static void every_call(rig *r, int32_t error)
+/* How many there are. */
+static uint32_t every_call(rig *r, int32_t error)
 {
 	uint32_t total = atomic_load(&r->host.calls);
 	uint32_t n;
 
 	cr_assert(whole_life(r));
 	total = atomic_load(&r->host.calls) - total;
-	cr_assert(total > 0 && total < MOST);
+	cr_assert_lt(total, MOST);
 	for (n = 1; n <= total; n++) {
 		r->host.fail_call = atomic_load(&r->host.calls) + n;
 		r->host.how = RIG_FAIL;
@@ -126,18 +127,21 @@ static void every_call(rig *r, int32_t error)
 		(void)whole_life(r);
 		check_recovers(r);
 	}
+	return total;
 }
 
 STACK_TEST(link_faults, every_system_call)
 {
 	static const int32_t errors[] = {EIO, EMFILE, ENOMEM, EACCES, EINTR, EAGAIN, ENOENT, EPIPE};
+	uint32_t i, n_calls = 0;
 	rig r;
-	uint32_t i;
 
 	rig_open(&r, stack);
 	for (i = 0; i < sizeof errors / sizeof errors[0]; i++)
-		every_call(&r, errors[i]);
+		n_calls += every_call(&r, errors[i]);
 	rig_close(&r);
+	if (n_calls == 0) /* memory of one process needs none */
+		cr_skip_test("makes no system call that can fail");
 }
 
 /* Modules that cannot get their own state say so. */

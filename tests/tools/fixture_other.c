@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if !defined(_WIN32)
+#include <signal.h>
+#include <unistd.h>
+#endif
 
 int main(int argc, char **argv)
 {
@@ -22,6 +26,21 @@ int main(int argc, char **argv)
 		} else if (strcmp(line, "shout") == 0) {
 			for (i = 0; i < 2 * (int)SYS_LINE; i++)
 				(void)putchar('x');
+#if !defined(_WIN32)
+		} else if (strcmp(line, "leave") ==
+			   0) { /* somebody behind who keeps the output open */
+			pid_t pid = fork();
+
+			if (pid != 0)
+				return printf("%d\n", (int)pid) < 0;
+			for (;;)
+				(void)pause();
+		} else if (strcmp(line, "mask") == 0) {
+			sigset_t now;
+
+			(void)sigprocmask(SIG_SETMASK, NULL, &now);
+			(void)printf("%d\n", sigismember(&now, SIGTERM));
+#endif
 		} else if (strcmp(line, "stay") == 0) {
 			(void)fclose(stdout);
 			for (;;) /* deaf to the end of its input */

@@ -175,3 +175,14 @@ Test(config, an_installation_that_may_be_moved)
 	cr_expect_str_eq(path + prefix, "/etc/viaduct/viaductd.conf");
 #endif
 }
+
+/* The name of FILE.d and of what is in it is made of it: a cut one would be another directory's. */
+Test(config, a_path_that_leaves_no_room_is_refused, .init = reset, .fini = reset)
+{
+	char file[SYS_PATH];
+
+	memset(file, 'x', 3701);
+	file[3701] = '\0';
+	cr_expect_not(conf_load(&c, file, 0, why));
+	cr_expect_str_eq(why, "path of the configuration: expected at most 3700 bytes, found 3701");
+}

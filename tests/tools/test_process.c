@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if !defined(_WIN32)
+#include <time.h>
+#endif
 
 #define DEADLINE_MS 20000u
 
@@ -27,6 +30,24 @@ static void start(const char *const *more)
 	cr_assert(sys_signals_take(SYS_STOP, why), "%s", why);
 	cr_assert(sys_child_start(&other, VIA_OTHER, argv, why), "%s", why);
 }
+
+#if !defined(_WIN32)
+/* Nobody may have waited for it yet: then it is still in the table. */
+static int is_dead(int pid)
+{
+	char path[64], state = 'Z';
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return 1;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'Z';
+	(void)fclose(f);
+	return state == 'Z';
+}
+#endif
 
 static void hears(const char *expected)
 {
@@ -92,6 +113,35 @@ Test(process, what_does_not_end_is_killed)
 	cr_expect_not(sys_child_end(&other, 20));
 	cr_expect_str_eq(other.end, "did not end and was killed");
 }
+
+#if !defined(_WIN32)
+Test(process, what_it_leaves_behind_goes_with_it)
+{
+	const time_t begin = time(NULL);
+	int left;
+
+	start(NULL);
+	cr_assert(sys_child_tell(&other, "leave\n"));
+	cr_assert_eq(sys_child_hear(&other, line, DEADLINE_MS, &stop), 1);
+	left = atoi(line);
+	cr_assert_gt(left, 1);
+	cr_expect(sys_child_end(&other, DEADLINE_MS), "%s", other.end);
+	cr_expect_lt(time(NULL) - begin, DEADLINE_MS / 1000, "it was waited for");
+	while (!is_dead(left))
+		cr_assert_lt(time(NULL) - begin, DEADLINE_MS / 1000, "it goes on");
+}
+
+Test(process, it_can_be_asked_to_end)
+{
+	start(NULL);
+	cr_assert(sys_child_tell(&other, "mask\n"));
+	hears("0");
+	sys_child_ask(&other);
+	cr_expect_eq(sys_child_hear(&other, line, DEADLINE_MS, &stop), 0);
+	cr_expect_not(sys_child_end(&other, DEADLINE_MS));
+	cr_expect_not_null(strstr(other.end, "signal 15"), "%s", other.end);
+}
+#endif
 
 Test(process, what_is_not_there_does_not_start)
 {

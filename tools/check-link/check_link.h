@@ -29,7 +29,7 @@ typedef struct plan {
 } plan;
 
 /* Reads identities and fills rig_stacks and rig_baselines. Executes nothing. file: absolute. dir: where the
- * other modules are. 1, or 0 with a sentence in why. */
+ * other modules are, a module path. 1, or 0 with a sentence in why. */
 int plan_make(plan *p, const char *file, const char *dir);
 /* Maps every module of the plan, in this process. 1, or 0 with a sentence in why. */
 int plan_load(plan *p);

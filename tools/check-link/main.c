@@ -18,7 +18,7 @@ enum { O_MODULE, O_DIR, O_LIST, O_ONLY, O_SECONDS, O_HELP };
 
 static const opt table[] = {
 	[O_MODULE] = {"module", 0, "FILE", "the transport to test"},
-	[O_DIR] = {"baseline-dir", 0, "DIR", "modules to stand beside it; default: the installed"},
+	[O_DIR] = {"baseline-dir", 0, "DIRS", "modules to stand beside it; default: the installed"},
 	[O_LIST] = {"list", 0, NULL, "name the cases, run none"},
 	[O_ONLY] = {"only", 0, "PATTERN", "cases of that name: * any text, ? any character"},
 	[O_SECONDS] = {"seconds", 0, "N", "limit for each case; default: the case's own"},
@@ -37,6 +37,15 @@ static plan the_plan; /* too large for a stack */
 static int refuse(const char *text)
 {
 	(void)fprintf(stderr, "check-link: %s\n", text);
+	return CHECK_UNUSABLE;
+}
+
+/* The same for whoever reads results. */
+static int bail_out(const struct options *o, const char *text)
+{
+	if (o->is_list)
+		return refuse(text);
+	(void)printf("Bail out! %s\n", text);
 	return CHECK_UNUSABLE;
 }
 
@@ -101,6 +110,30 @@ static int print_help(void)
 
 /* -- places ------------------------------------------------------------------------------------ */
 
+/* Each directory of a module path without any dependence on the current one. 1, or 0 with why. */
+static int full_dirs(const char *given, char dirs[SYS_PATH], char *why)
+{
+	const char separator[] = {OS_PATH_SEP, '\0'};
+	char one[SYS_PATH], full[SYS_PATH];
+	size_t len, at = 0;
+
+	for (;; given += len + 1) {
+		len = strcspn(given, separator);
+		(void)snprintf(one, sizeof one, "%.*s", len < sizeof one ? (int)len : 0, given);
+		if (!sys_full_path(one, full, why))
+			return 0;
+		if (len >= sizeof one || at + strlen(full) + 2 > SYS_PATH) {
+			(void)snprintf(why, SYS_WHY, "--baseline-dir: longer than %u bytes",
+				       SYS_PATH - 1);
+			return 0;
+		}
+		at += (size_t)snprintf(dirs + at, SYS_PATH - at, "%s%s", at != 0 ? separator : "",
+				       full);
+		if (given[len] == '\0')
+			return 1;
+	}
+}
+
 static int is_there(const char *path)
 {
 	os_file_id id;
@@ -155,11 +188,11 @@ static int check(const struct options *o, run *r)
 	char why[SYS_PATH + SYS_WHY];
 
 	if (!plan_make(&the_plan, r->file, r->dir))
-		return refuse(the_plan.why);
+		return bail_out(o, the_plan.why);
 	if (run_count(r) == 0) {
 		(void)snprintf(why, sizeof why,
 			       "--only: expected a pattern of --list, found \"%.80s\"", o->only);
-		return refuse(why);
+		return bail_out(o, why);
 	}
 	if (o->is_list) {
 		run_list(r);
@@ -167,7 +200,7 @@ static int check(const struct options *o, run *r)
 	}
 	process_stop_when_asked();
 	if (!run_try_loading(r, why, sizeof why))
-		return refuse(why);
+		return bail_out(o, why);
 	return run_all(r);
 }
 
@@ -185,7 +218,7 @@ int main(int argc, char **argv)
 	if (o.is_help)
 		return print_help();
 	if (!sys_full_path(o.module, file, why) ||
-	    !(o.dir != NULL ? sys_full_path(o.dir, dir, why) : default_dir(dir, why)))
+	    !(o.dir != NULL ? full_dirs(o.dir, dir, why) : default_dir(dir, why)))
 		return refuse(why);
 	r.only = o.only;
 	r.seconds = o.seconds;

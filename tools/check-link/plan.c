@@ -197,20 +197,39 @@ static int add_transport(plan *p, const via_provided *c, const char *dir)
 	return 1;
 }
 
+/* One that is not there is passed over if another is, as in any module path. */
+static int look_in(plan *p, const char *dirs)
+{
+	const char separator[] = {OS_PATH_SEP, '\0'};
+	char dir[SYS_PATH];
+	struct looking l = {p, dir};
+	int is_found = 0;
+	size_t len;
+	via_rc rc;
+
+	for (;; dirs += len + 1) {
+		len = strcspn(dirs, separator);
+		(void)snprintf(dir, sizeof dir, "%.*s", len < sizeof dir ? (int)len : 0, dirs);
+		rc = os_dir_list(&core_env_libc, dir, look_at, &l);
+		is_found |= rc == VIA_OK;
+		if (rc != VIA_OK && (rc != VIA_NOTFOUND || (dirs[len] == '\0' && !is_found)))
+			return fail_at(p, dir, "expected a directory of modules: ");
+		if (dirs[len] == '\0')
+			return 1;
+	}
+}
+
 int plan_make(plan *p, const char *file, const char *dir)
 {
-	struct looking l = {p, dir};
 	uint32_t i;
-	via_rc rc;
 
 	memset(p, 0, sizeof *p);
 	p->file = file;
 	current = p;
 	if (read_identity(file, p->store, &p->module) != VIA_OK)
 		return fail_at(p, file, "expected a module: ");
-	rc = os_dir_list(&core_env_libc, dir, look_at, &l);
-	if (rc != VIA_OK)
-		return fail_at(p, dir, "expected a directory of modules: ");
+	if (!look_in(p, dir))
+		return 0;
 	for (i = 0; i < p->module.n_provides; i++)
 		if (is_transport(&p->module.provides[i].p) &&
 		    !add_transport(p, &p->module.provides[i].p, dir))

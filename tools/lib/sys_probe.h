@@ -6,6 +6,8 @@
 #define VIA_TOOLS_SYS_PROBE_H
 #include "sys.h"
 
+/* True if path is a regular file, which can be read without waiting for anybody; else 0 with why. */
+int sys_is_file(const char *path, char *why);
 /* Writes a file that must not exist yet, for this user alone. Returns 1, or 0 with why. */
 int sys_write_new(const char *path, const void *data, size_t len, char *why);
 

@@ -9,11 +9,29 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int failed(const char *what, int error, char *why)
 {
 	(void)snprintf(why, SYS_WHY, "%s: %s", what, strerror(error));
+	return 0;
+}
+
+int sys_is_file(const char *path, char *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		(void)snprintf(why, SYS_WHY, "%s", strerror(errno));
+	else if (S_ISREG(st.st_mode))
+		return 1;
+	else
+		(void)snprintf(why, SYS_WHY, "expected a regular file, found %s",
+			       S_ISDIR(st.st_mode)    ? "a directory"
+			       : S_ISCHR(st.st_mode)  ? "a device"
+			       : S_ISFIFO(st.st_mode) ? "a pipe"
+						      : "something else");
 	return 0;
 }
 

@@ -15,6 +15,23 @@ static int failed(const char *what, DWORD error, char *why)
 	return 0;
 }
 
+int sys_is_file(const char *path, char *why)
+{
+	wchar_t wide[SYS_PATH];
+	DWORD found;
+
+	if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, SYS_PATH) == 0)
+		return failed("its name", GetLastError(), why);
+	found = GetFileAttributesW(wide);
+	if (found == INVALID_FILE_ATTRIBUTES)
+		return failed("its attributes", GetLastError(), why);
+	if ((found & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_DEVICE)) == 0)
+		return 1;
+	(void)snprintf(why, SYS_WHY, "expected a regular file, found %s",
+		       (found & FILE_ATTRIBUTE_DIRECTORY) != 0 ? "a directory" : "a device");
+	return 0;
+}
+
 int sys_write_new(const char *path, const void *data, size_t len, char *why)
 {
 	wchar_t wide[SYS_PATH];

@@ -27,7 +27,8 @@ int sys_own_program(char *path, size_t cap, char *why);
 /* Adds an argument to a command line, in the form that CommandLineToArgvW() reads back. */
 void sys_put_argument(buf *b, const char *text);
 #endif
-/* Starts a program; argv ends with NULL. Its standard error is ours. Returns 1, or 0 with why. */
+/* Starts a program; argv ends with NULL. Its standard error is ours; what is sent to us from a terminal does not
+ * reach it. Returns 1, or 0 with why. */
 int sys_child_start(sys_child *c, const char *program, const char *const *argv, char *why);
 /* Writes a line to it, '\n' included. Returns 1, or 0 when it no longer reads. */
 int sys_child_tell(sys_child *c, const char *line);
@@ -36,8 +37,10 @@ void sys_child_self(sys_child *c);
 /* Reads one line without its '\n'. Returns 1; 0: it has closed its output, said too much, or *stop
  * became true; -1: that many ms passed. stop may be NULL. */
 int sys_child_hear(sys_child *c, char line[SYS_LINE], uint32_t ms, const atomic_int *stop);
-/* Closes its input, waits that long for its end, then kills it. Returns 1 if it ended with status 0;
- * c->end says how. */
+/* Asks it to end with its own way of tidying up; on Windows there is no way to ask. */
+void sys_child_ask(sys_child *c);
+/* Closes its input, waits that long for its end, then kills it; on POSIX what it has started and left behind as
+ * well. Returns 1 if it ended with status 0; c->end says how. */
 int sys_child_end(sys_child *c, uint32_t ms);
 
 /* -- a directory for a short time ------------------------------------------------------------ */

@@ -21,6 +21,7 @@
 #endif
 
 #define SLICE_MS 50 /* between two looks at whether to stop */
+#define LOOK_MS 10  /* between two looks at whether a process has ended */
 
 extern char **environ;
 
@@ -50,20 +51,51 @@ int sys_own_program(char *path, size_t cap, char *why)
 	return 1;
 }
 
+/* Nothing of the signals that this program has taken over; and a group of its own, so that what it starts in
+ * turn can be ended with it. */
+static int set_attributes(posix_spawnattr_t *attr)
+{
+	sigset_t none, usual;
+	int error;
+
+	(void)sigemptyset(&none);
+	(void)sigemptyset(&usual);
+	(void)sigaddset(&usual, SIGPIPE);
+	error = posix_spawnattr_setsigmask(attr, &none);
+	if (error == 0)
+		error = posix_spawnattr_setsigdefault(attr, &usual);
+	if (error == 0)
+		error = posix_spawnattr_setpgroup(attr, 0);
+	if (error == 0)
+		error = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK |
+							       POSIX_SPAWN_SETSIGDEF |
+							       POSIX_SPAWN_SETPGROUP);
+	return error;
+}
+
 static int spawn(sys_child *c, const char *program, const char *const *argv, int in, int out)
 {
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
 	pid_t pid = 0;
 	int error = posix_spawn_file_actions_init(&actions);
 
 	if (error != 0)
 		return error;
-	error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	error = posix_spawnattr_init(&attr);
+	if (error != 0) {
+		(void)posix_spawn_file_actions_destroy(&actions);
+		return error;
+	}
+	error = set_attributes(&attr);
+	if (error == 0)
+		error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	if (error == 0)
 		error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	if (error == 0) /* the type is that of execve(): nothing is written to */
-		error = posix_spawn(&pid, program, &actions, NULL, (char *const *)(uintptr_t)argv,
+		error = posix_spawn(&pid, program, &actions, &attr, (char *const *)(uintptr_t)argv,
 				    environ);
+	(void)posix_spawnattr_destroy(&attr);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	c->process = pid;
 	return error;
@@ -152,32 +184,38 @@ int sys_child_hear(sys_child *c, char line[SYS_LINE], uint32_t ms, const atomic_
 	return 1;
 }
 
-/* The output of a process closes when it ends: that is what is waited for. */
-static void wait_closed(sys_child *c, uint32_t ms)
+void sys_child_ask(sys_child *c)
 {
-	char line[SYS_LINE];
+	if (c->is_running)
+		(void)kill((pid_t)c->process, SIGTERM);
+}
 
-	while (sys_child_hear(c, line, ms, NULL) == 1)
-		;
+/* Its number stays taken until it is waited for in earnest. */
+static int has_ended(const sys_child *c)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	return waitid(P_PID, (id_t)c->process, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+	       info.si_pid != 0;
 }
 
 int sys_child_end(sys_child *c, uint32_t ms)
 {
 	int status = 0, is_killed;
-	uint64_t end = now_ms() + ms;
-	pid_t done;
+	const uint64_t end = now_ms() + ms;
+	char line[SYS_LINE];
 
 	if (!c->is_running)
 		return 0;
 	(void)close((int)c->to);
-	wait_closed(c, ms);
-	while ((done = waitpid((pid_t)c->process, &status, WNOHANG)) == 0 && now_ms() < end)
-		sys_sleep(1000000);
-	is_killed = done == 0;
-	if (is_killed) {
-		(void)kill((pid_t)c->process, SIGKILL);
-		(void)waitpid((pid_t)c->process, &status, 0);
-	}
+	/* Its output closes when it ends, unless a process it has left behind holds it open. */
+	while (!has_ended(c) && now_ms() < end)
+		if (sys_child_hear(c, line, LOOK_MS, NULL) == 0)
+			sys_sleep(1000000);
+	is_killed = !has_ended(c);
+	(void)kill(-(pid_t)c->process, SIGKILL); /* and whatever it has left behind */
+	while (waitpid((pid_t)c->process, &status, 0) < 0 && errno == EINTR)
+		;
 	(void)close((int)c->from);
 	c->is_running = 0;
 	if (is_killed)

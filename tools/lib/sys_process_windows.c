@@ -183,6 +183,11 @@ int sys_child_hear(sys_child *c, char line[SYS_LINE], uint32_t ms, const atomic_
 	return 1;
 }
 
+void sys_child_ask(sys_child *c)
+{
+	(void)c;
+}
+
 int sys_child_end(sys_child *c, uint32_t ms)
 {
 	HANDLE process = (HANDLE)c->process;

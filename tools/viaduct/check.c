@@ -33,8 +33,8 @@ static const group groups[] = {
 #define N_GROUPS (sizeof groups / sizeof groups[0])
 
 static const char help_text[] =
-	"Checks whether a module file keeps the contract of modules, and says for each check what was\n"
-	"expected and what was found. The first three groups execute nothing of the file; the others\n"
+	"Checks whether a module file keeps the contract of modules, and says for each check that fails\n"
+	"what was expected and what was found. The first three groups execute nothing of the file; the others\n"
 	"load it, in processes of their own, but only if the registry trusts the file.\n"
 	"\nGroups:\n"
 	"  identity   what the file says it is, and its name\n"
@@ -56,22 +56,12 @@ static const opt options[] = {
 	{"only", 0, "GROUP", "check this group; may be given again"},
 	{"module-path", 0, "DIRS", "where other modules are, instead of the usual place"},
 	{"timeout", 0, "TIME", "how long one check may take; 60s if not given"},
-	{"verbose", 'v', NULL, "log what the library does"},
+	{"verbose", 'v', NULL, "a line for each check; log what the library does"},
 	{"help", 'h', NULL, "this text"},
 	{NULL, 0, NULL, NULL},
 };
 
 /* -- a group in a process of its own --------------------------------------------------------- */
-
-atomic_int check_stop;
-
-/* The thread that hears signals: the copy of the file goes, and the child with it. */
-static void listen(void *arg)
-{
-	(void)arg;
-	if (sys_signals_wait() == SYS_STOP)
-		atomic_store(&check_stop, 1);
-}
 
 /* Something that is no line of the child's: told once for a group. */
 static void take_output(check_report *r, const char *line)
@@ -87,7 +77,9 @@ static void take_output(check_report *r, const char *line)
 	r->has_output = 1;
 }
 
-/* One line of the child. Returns 0 when it has told everything. */
+/* What a line of the child was. */
+enum { TOLD_ALL, TOLD, NOT_TOLD };
+
 static int take_line(check_report *r, const char *line)
 {
 	size_t i, len;
@@ -96,24 +88,24 @@ static int take_line(check_report *r, const char *line)
 		if (r->name[0] != '\0')
 			check_tell(r, CHECK_FAILED, "expected a verdict before the next check");
 		check_begin(r, "%s", line + 6);
-		return 1;
+		return TOLD;
 	}
 	for (i = 0; i < 3; i++) {
 		len = strlen(check_verdicts[i]);
 		if (strncmp(line, check_verdicts[i], len) == 0 && line[len] == ' ' &&
 		    r->name[0] != '\0') {
 			check_tell(r, (check_verdict)i, "%s", line + len + 1);
-			return 1;
+			return TOLD;
 		}
 	}
 	if (strcmp(line, "done") == 0)
-		return 0;
+		return TOLD_ALL;
 	if (strcmp(line, "forget") == 0) {
 		r->name[0] = '\0';
-		return 1;
+		return TOLD;
 	}
 	take_output(r, line);
-	return 1;
+	return NOT_TOLD;
 }
 
 /* The child has ended, or has to. heard: the last answer of sys_child_hear(). */
@@ -136,13 +128,36 @@ static void judge_end(check_run *c, sys_child *child, int heard, int is_done)
 			   child->end);
 }
 
+/* Until it has told everything, has ended or says nothing of the kind for too long: a module that only prints
+ * gets no more time for that. */
+static void hear_all(check_run *c, sys_child *child)
+{
+	const uint64_t patience = c->timeout_ms * UINT64_C(1000000);
+	via_time end = via_deadline(patience), now;
+	int heard = 1, what = TOLD;
+	char line[SYS_LINE];
+
+	while (heard == 1 && what != TOLD_ALL) {
+		now = via_now();
+		heard = now < end ? sys_child_hear(child, line, cli_ms(end - now), &check_stop)
+				  : -1;
+		if (heard == 1)
+			what = take_line(&c->report, line);
+		if (heard == 1 && what == TOLD)
+			end = via_deadline(patience);
+	}
+	if (atomic_load(&check_stop) != 0)
+		(void)sys_child_end(child, 0);
+	else
+		judge_end(c, child, heard, what == TOLD_ALL);
+}
+
 static void run_child(check_run *c, const group *g)
 {
-	char own[SYS_PATH], why[SYS_WHY], line[SYS_LINE];
+	char own[SYS_PATH], why[SYS_WHY];
 	const char *argv[10];
 	size_t n = 0;
 	sys_child child;
-	int heard, is_done = 0;
 
 	argv[n++] = own;
 	argv[n++] = "check";
@@ -158,12 +173,7 @@ static void run_child(check_run *c, const group *g)
 		check_tell(&c->report, CHECK_FAILED, "expected a process for it, found: %s", why);
 		return;
 	}
-	do {
-		heard = sys_child_hear(&child, line, c->timeout_ms, &check_stop);
-		if (heard == 1 && !is_done)
-			is_done = !take_line(&c->report, line);
-	} while (heard == 1 && !is_done);
-	judge_end(c, &child, heard, is_done);
+	hear_all(c, &child);
 }
 
 /* The other side of it: --child GROUP PATH FILE [--verbose]. */
@@ -195,6 +205,41 @@ static int be_child(int argc, char **argv)
 	return CLI_OK;
 }
 
+/* -- being told to stop ---------------------------------------------------------------------- */
+
+atomic_int check_stop;
+
+static struct watch {
+	sys_thread thread;
+	atomic_int is_done;
+} watch;
+
+static void wait_for_stop(void *arg)
+{
+	(void)arg;
+	while (atomic_load(&watch.is_done) == 0)
+		if (sys_signals_wait() == SYS_STOP)
+			atomic_store(&check_stop, 1);
+}
+
+static int watch_start(void)
+{
+	char why[SYS_WHY];
+
+	if (!sys_signals_take(SYS_STOP, why))
+		return cli_fail(CLI_FAILED, "signals: %s", why);
+	if (!sys_thread_start(&watch.thread, wait_for_stop, NULL, why))
+		return cli_fail(CLI_FAILED, "thread: %s", why);
+	return CLI_OK;
+}
+
+static void watch_end(void)
+{
+	atomic_store(&watch.is_done, 1);
+	sys_signals_post(SYS_REPORT);
+	sys_thread_join(&watch.thread);
+}
+
 /* -- the command ----------------------------------------------------------------------------- */
 
 static const group *find_group(const char *name)
@@ -222,20 +267,22 @@ static int wrong_group(const char *name)
 			name);
 }
 
+static const char provides_none[] = "it provides none";
+
 /* Why a group is not run, or NULL. */
 static const char *not_run(const check_run *c, const group *g)
 {
 	const check_subject *s = &c->subject;
 
 	if (g->kind != 0 && s->is_accepted && !check_provides(&s->module, g->kind))
-		return "it provides none";
+		return provides_none;
 	if (g->here != NULL && g->kind == 0)
 		return NULL;
 	if (!s->is_accepted || s->module.n_components == 0)
 		return "not run: its identity is refused";
 	if (c->is_unfit)
 		return "not run: it does not load, see abi";
-	return s->is_trusted ? NULL : "not run: the file is not trusted";
+	return s->distrust[0] == '\0' ? NULL : "not run: the file is not trusted";
 }
 
 static void run_group(check_run *c, const group *g, int is_shown)
@@ -248,6 +295,7 @@ static void run_group(check_run *c, const group *g, int is_shown)
 		return;
 	if (why != NULL) {
 		check_begin(&c->report, "all");
+		c->report.is_expected = why == provides_none;
 		check_tell(&c->report, CHECK_SKIPPED, "%s", why);
 	} else if (g->here != NULL) {
 		g->here(c);
@@ -262,33 +310,31 @@ static int run_groups(check_run *c, uint32_t only)
 	const check_module *m = &c->subject.module;
 	uint32_t i;
 
-	check_report_begin(&c->report, c->subject.path);
+	c->report.copy = c->subject.copy;
+	c->report.shown_as = c->subject.path;
+	c->report.is_brief = !c->is_verbose;
+	check_look_at_trust(c);
+	check_report_begin(&c->report, c->subject.path, m->id, m->version);
 	for (i = 0; i < N_GROUPS && atomic_load(&check_stop) == 0; i++)
 		run_group(c, &groups[i], only == 0 || (only >> i & 1u) != 0);
 	if (atomic_load(&check_stop) == 0)
-		return check_report_end(&c->report, m->id, m->version);
+		return check_report_end(&c->report);
 	buf_free(&c->report.out);
-	return cli_fail(CLI_FAILED, "check: stopped");
+	return cli_fail(CLI_FAILED, "check: stopped before its end");
 }
 
+/* From the first file on that it makes it is stopped only where it removes them. */
 static int run(check_run *c, const char *path, uint32_t only)
 {
-	sys_thread listener;
-	char why[SYS_WHY];
-	int status;
+	int status = watch_start();
 
-	if (!sys_signals_take(SYS_STOP, why) || !sys_thread_start(&listener, listen, NULL, why))
-		return cli_fail(CLI_FAILED, "check: %s", why);
+	if (status != CLI_OK)
+		return status;
 	status = check_subject_open(c, path);
-	if (status == CLI_OK) {
-		c->report.copy = c->subject.copy;
-		c->report.shown_as = c->subject.path;
-		c->subject.is_trusted = check_is_trusted(c, NULL);
+	if (status == CLI_OK)
 		status = run_groups(c, only);
-	}
 	check_subject_close(c);
-	sys_signals_post(SYS_REPORT);
-	sys_thread_join(&listener);
+	watch_end();
 	return status;
 }
 

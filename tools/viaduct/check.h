@@ -31,10 +31,14 @@ typedef struct check_report {
 	buf out;
 	json_writer json;
 	int has_heading, has_output; /* of the group */
+	int is_brief;                /* for people: what has passed is counted, see tell_brief() */
+	int is_expected;             /* what is told next says nothing that is worth a line there */
+	char stack[CHECK_NAME];      /* whose checks have passed; "": they are of no stack */
+	uint32_t n_passed;           /* and how many, since a line said so */
 	const char *copy, *shown_as; /* a path that sentences name otherwise; NULL: none */
 } check_report;
 
-void check_report_begin(check_report *r, const char *file);
+void check_report_begin(check_report *r, const char *file, const char *id, const char *version);
 void check_group(check_report *r, const char *group);
 /* A check of the group begins; what is told next is its verdict. */
 void check_begin(check_report *r, const char *fmt, ...) TOOLS_PRINTF(2, 3);
@@ -43,7 +47,7 @@ void check_forget(check_report *r);
 /* What was expected and what was found. Any text: it is shown safely. */
 void check_tell(check_report *r, check_verdict v, const char *fmt, ...) TOOLS_PRINTF(3, 4);
 /* The sums. Returns the exit status. */
-int check_report_end(check_report *r, const char *id, const char *version);
+int check_report_end(check_report *r);
 
 /* -- what is checked ------------------------------------------------------------------------- */
 
@@ -75,8 +79,9 @@ typedef struct check_subject {
 	char copy[SYS_PATH + 128];          /* the same bytes, alone in a directory */
 	char module_path[CHECK_PATH];       /* the copy, the file's directory, the given ones */
 	check_module module;                /* as the registry sees the copy */
-	int is_trusted;
-	int is_accepted; /* its identity */
+	char distrust
+		[CHECK_SENTENCE]; /* why the registry would not load it from where it is; "" if it would */
+	int is_accepted;          /* its identity */
 } check_subject;
 
 typedef struct check_run {
@@ -89,7 +94,7 @@ typedef struct check_run {
 	int is_unfit; /* group abi has failed */
 } check_run;
 
-/* Told to stop; with something to look at a child is not waited for without end either. */
+/* Somebody has asked the program to end. */
 extern atomic_int check_stop;
 
 /* -- groups ---------------------------------------------------------------------------------- */
@@ -97,9 +102,11 @@ extern atomic_int check_stop;
 /* Reads the file and makes the copy. Returns CLI_OK, or says why not. */
 int check_subject_open(check_run *c, const char *path);
 void check_subject_close(check_run *c);
+/* Bytes of the path in front of the last part. */
+size_t check_dir_length(const char *path);
 void check_identity(check_run *c);
-/* Whether the registry would trust the file where it is; why may be NULL. */
-int check_is_trusted(const check_run *c, char why[CHECK_SENTENCE]);
+/* Fills in subject.distrust. */
+void check_look_at_trust(check_run *c);
 void check_trust(check_run *c);
 void check_symbols(check_run *c);
 void check_transport(check_run *c);

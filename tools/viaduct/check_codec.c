@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ROOM = 65536, ROWS = 3, RECORDS = 8, GUARD = 64, NOISE = 2000 };
+enum { ROOM = 65536, ROWS = 3, RECORDS = 8, GUARD = 64, NOISE = 2000, PAIRS = 64 };
 
 typedef struct trial {
 	check_child *c;
@@ -70,7 +70,7 @@ static int judge(const trial *t, const uint8_t *src, uint64_t len, const char *w
 static via_rc copy_record(const trial *t, void *dst, uint64_t cap, uint64_t *used)
 {
 	const via_shape *shape = &t->codec->side[t->side];
-	via_value values[CHECK_COLUMNS], pairs[2 * 64];
+	via_value values[CHECK_COLUMNS], pairs[2 * PAIRS];
 	via_builder b = {{0}};
 	uint32_t i, k;
 	uint64_t n;
@@ -85,11 +85,15 @@ static via_rc copy_record(const trial *t, void *dst, uint64_t cap, uint64_t *use
 	for (i = 0; rc >= 0 && i < t->n_rows; i++) {
 		memset(values, 0, sizeof values);
 		t->codec->row(t->side, t->record, t->len, i, values);
-		for (k = 0; k < shape->n_row; k++)
-			for (n = 0; values[k].type == VIA_T_PAIRS && n < values[k].len && n < 64;
-			     n++)
+		for (k = 0; k < shape->n_row; k++) {
+			if (values[k].type != VIA_T_PAIRS)
+				continue;
+			if (values[k].len > PAIRS) /* more than any record here was made of */
+				return VIA_PROTO;
+			for (n = 0; n < values[k].len; n++)
 				t->codec->pair(t->side, t->record, t->len, i, k, (uint32_t)n,
 					       &pairs[2 * n]);
+		}
 		rc = t->codec->add_row(&b, values, pairs);
 	}
 	return rc >= 0 ? t->codec->finish(&b, used) : rc;

@@ -100,7 +100,7 @@ static int look_in(const check_run *c, const char *dir, const char *path, check_
 
 /* -- the subject ----------------------------------------------------------------------------- */
 
-static size_t dir_length(const char *path)
+size_t check_dir_length(const char *path)
 {
 	size_t i, len = 0;
 
@@ -120,7 +120,7 @@ static int split(check_subject *s)
 	int n;
 
 	memcpy(given, s->path, sizeof given);
-	len = dir_length(given);
+	len = check_dir_length(given);
 	name = given + len;
 	if (name[0] == '\0')
 		return cli_fail(CLI_MODULE, "%s: expected a file, found a directory", s->path);
@@ -198,7 +198,7 @@ int check_subject_open(check_run *c, const char *path)
 	status = split(s);
 	if (status != CLI_OK)
 		return status;
-	if (sys_read(s->path, FILE_MAX, &s->data, why) != 1)
+	if (!sys_is_file(s->path, why) || sys_read(s->path, FILE_MAX, &s->data, why) != 1)
 		return cli_fail(CLI_MODULE, "%s: %s", s->path, why);
 	(void)buf_string(&s->data);
 	if (s->data.failed)
@@ -288,36 +288,34 @@ void check_identity(check_run *c)
 
 /* -- trust ----------------------------------------------------------------------------------- */
 
-int check_is_trusted(const check_run *c, char why[CHECK_SENTENCE])
+void check_look_at_trust(check_run *c)
 {
-	const check_subject *s = &c->subject;
+	check_subject *s = &c->subject;
 	check_module there = {0};
-	const char *reason = NULL;
+	const char *reason = "";
 
 	if (!has_suffix(s->name))
 		reason = "the registry does not look at a file of this name";
 	else if (look_in(c, s->dir, s->path, &there) != CLI_OK)
-		reason = via_error();
+		reason = check_error(VIA_IO);
 	else if (there.state == 0)
 		reason = "expected the file in its directory, found none";
 	else if (there.state == VIA_FILE_REFUSED && strcmp(there.reason, s->module.reason) != 0)
 		reason = there.reason;
-	if (reason != NULL && why != NULL)
-		(void)snprintf(why, CHECK_SENTENCE, "%s", reason);
-	return reason == NULL;
+	(void)snprintf(s->distrust, sizeof s->distrust, "%s", reason);
 }
 
 void check_trust(check_run *c)
 {
-	char why[CHECK_SENTENCE];
+	const check_subject *s = &c->subject;
 
 	check_begin(&c->report, "file");
-	if (check_is_trusted(c, why))
+	if (s->distrust[0] == '\0')
 		check_tell(
 			&c->report, CHECK_PASSED,
 			"nobody but this user and the system's administrator can change it, or a "
 			"directory that leads to it");
 	else
-		check_tell(&c->report, has_suffix(c->subject.name) ? CHECK_FAILED : CHECK_SKIPPED,
-			   "%s", why);
+		check_tell(&c->report, has_suffix(s->name) ? CHECK_FAILED : CHECK_SKIPPED, "%s",
+			   s->distrust);
 }

@@ -8,9 +8,14 @@
 #include <string.h>
 
 #define END_MS 10000u
-/* The program has a limit for each case itself; this is for the program. */
-#define PATIENCE(c) (2 * (c)->timeout_ms)
 #define LINK_PATH (SYS_PATH + 256)
+
+/* The program has a limit for each case itself, of two minutes at most if none is given; this is for the
+ * program. */
+static uint32_t patience_ms(const check_run *c)
+{
+	return (c->seconds != NULL ? 2 : 3) * c->timeout_ms;
+}
 
 /* Where the program is, seen from this one's directory: installed, and in the build directory. */
 static const char *const places[] = {CHECK_LINK_INSTALLED, CHECK_LINK_BUILT};
@@ -22,8 +27,7 @@ static int start(sys_child *child, char path[LINK_PATH], const char *const *argv
 
 	if (!sys_own_program(path, SYS_PATH, why))
 		return 0;
-	for (len = strlen(path); len > 0 && strchr("/\\", path[len - 1]) == NULL; len--)
-		;
+	len = check_dir_length(path);
 	for (i = 0; i < sizeof places / sizeof places[0]; i++) {
 		(void)snprintf(path + len, LINK_PATH - len, "%s", places[i]);
 		if (sys_child_start(child, path, argv, why))
@@ -89,7 +93,7 @@ static void take_line(tap *t, const char *line)
 	else if (strncmp(text, "1..", 3) == 0)
 		t->n_planned = (uint32_t)strtoul(text + 3, NULL, 10);
 	else if (strncmp(text, "Bail out!", 9) == 0)
-		(void)snprintf(t->bail, sizeof t->bail, "%s", text);
+		(void)snprintf(t->bail, sizeof t->bail, "%s", text + 9 + (text[9] == ' '));
 	else if (text[0] == '#' && t->is_failed && strlen(t->reason) < sizeof t->reason - 3)
 		(void)snprintf(t->reason + strlen(t->reason), sizeof t->reason - strlen(t->reason),
 			       "%s%s", t->reason[0] != '\0' ? "; " : "",
@@ -102,17 +106,21 @@ static void judge_end(check_run *c, tap *t, sys_child *child, int heard)
 	const char *expected = t->n_failed != 0 ? "ended with status 1" : "ended with status 0";
 
 	flush(t);
-	(void)sys_child_end(child, heard < 0 || atomic_load(&check_stop) != 0 ? 0 : END_MS);
+	if (heard < 0 || atomic_load(&check_stop) != 0)
+		sys_child_ask(child); /* it has workers, and files to remove */
+	(void)sys_child_end(child, END_MS);
 	if (atomic_load(&check_stop) != 0)
 		return;
 	if (t->n_seen != 0 && t->n_seen == t->n_planned && strcmp(child->end, expected) == 0)
 		return;
 	check_begin(&c->report, "check-link");
-	if (heard < 0)
+	if (t->bail[0] != '\0' && t->n_planned == 0)
+		check_tell(&c->report, CHECK_FAILED, "%s", t->bail);
+	else if (heard < 0)
 		check_tell(
 			&c->report, CHECK_FAILED,
 			"expected a result within %u ms, found none after %u of %u: it was killed",
-			c->timeout_ms, t->n_seen, t->n_planned);
+			patience_ms(c), t->n_seen, t->n_planned);
 	else
 		check_tell(&c->report, CHECK_FAILED,
 			   "expected %u results, found %u; the program %s%s%s", t->n_planned,
@@ -142,7 +150,7 @@ void check_transport(check_run *c)
 			   "expected the program that tests links, found: %s", why);
 		return;
 	}
-	while ((heard = sys_child_hear(&child, line, PATIENCE(c), &check_stop)) == 1)
+	while ((heard = sys_child_hear(&child, line, patience_ms(c), &check_stop)) == 1)
 		take_line(&t, line);
 	judge_end(c, &t, &child, heard);
 }

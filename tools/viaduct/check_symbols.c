@@ -137,11 +137,12 @@ static void tell_exports(check_report *r, symbols *s)
 		check_tell(r, CHECK_PASSED, VIA_MODULE_SYMBOL " and nothing else");
 	else
 		check_tell(r, CHECK_FAILED,
-			   "expected " VIA_MODULE_SYMBOL " and nothing else, found %s%s%.300s",
-			   s->has_entry        ? "it and "
-			   : s->n_exports == 0 ? "nothing"
-					       : "",
-			   "", buf_string(&s->others));
+			   "expected " VIA_MODULE_SYMBOL " and nothing else, found %s%.300s",
+			   s->n_exports == 0                    ? "nothing"
+			   : s->has_entry && s->others.len == 0 ? "it more than once"
+			   : s->has_entry                       ? "it and "
+								: "",
+			   buf_string(&s->others));
 }
 
 static void tell_libraries(check_report *r, symbols *s)

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define FILE_MAX 1048576u
-#define MAX_SEEN 512u /* keys of one section */
+#define FILE_PATH_MAX 3700 /* so that the path of a file in FILE.d fits into SYS_PATH as well */
+#define MAX_SEEN 512u      /* keys of one section */
 
 /* One of them comes from the build. An installation that may be moved has its configuration where the path
  * leads from the program, "../etc/viaduct/viaductd.conf"; any other has it below one directory. */
@@ -417,13 +418,15 @@ int conf_load(conf *c, const char *file, int must_exist, char *why)
 	size_t at;
 	int ok;
 
-	if (strlen(file) > SYS_PATH - INI_NAME * 3) {
-		(void)snprintf(why, CONF_WHY, "the configuration's path is too long");
+	if (strlen(file) > FILE_PATH_MAX) {
+		(void)snprintf(why, CONF_WHY,
+			       "path of the configuration: expected at most %d bytes, found %zu",
+			       FILE_PATH_MAX, strlen(file));
 		return 0;
 	}
 	if (!load_one(c, file, must_exist, why))
 		return 0;
-	(void)snprintf(dir, sizeof dir, "%.3700s.d", file);
+	(void)snprintf(dir, sizeof dir, "%.*s.d", FILE_PATH_MAX, file);
 	ok = sys_list(dir, ".conf", &names, reason) >= 0;
 	if (!ok)
 		(void)snprintf(why, CONF_WHY, "%.300s: %s", dir, reason);

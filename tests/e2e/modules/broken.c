@@ -191,6 +191,17 @@ static void misbehave(void)
 #elif defined(BROKEN_OUTPUT)
 	(void)puts("hello from the module");
 	(void)fflush(stdout);
+#elif defined(BROKEN_FLOOD)
+	while (puts("hello from the module") >= 0)
+		;
+#elif defined(BROKEN_CLOSES)
+	(void)close(0);
+	(void)close(1);
+	(void)close(2);
+#elif defined(BROKEN_FORK)
+	if (fork() == 0)
+		for (;;)
+			(void)pause();
 #elif defined(BROKEN_THREAD)
 	pthread_t thread;
 
