@@ -320,7 +320,7 @@ static int run_groups(check_run *c, uint32_t only)
 	if (atomic_load(&check_stop) == 0)
 		return check_report_end(&c->report);
 	buf_free(&c->report.out);
-	return cli_fail(CLI_FAILED, "check: stopped before its end");
+	return cli_fail(CLI_FAILED, "check: stopped");
 }
 
 /* From the first file on that it makes it is stopped only where it removes them. */
