@@ -241,16 +241,26 @@ class Check(unittest.TestCase):
         for path, group, sent in (BROKEN / "HANG" / NAME, "abi", signal.SIGINT), (peer.MODULES / "uds.so", "transport", signal.SIGTERM):
             command = [peer.BIN / "viaduct", "check", "--only", group, path]
             p = peer.subprocess.Popen(command, stdout=peer.subprocess.PIPE, stderr=peer.subprocess.PIPE, text=True, env=env)
-            end = time.monotonic() + peer.DEADLINE
-            while len(self.processes_of(copy)) == 0:
-                self.assertLess(time.monotonic(), end)
-                self.assertIsNone(p.poll())
+            peer.wait_until(lambda: self.processes_of(copy), "a process that runs the module")
             p.send_signal(sent)
             out, err = p.communicate(timeout=peer.DEADLINE)
             self.assertEqual(p.returncode, 1, out + err)
             self.assertIn("stopped", err)
             self.assertEqual(self.processes_of(copy), [])
             self.assertEqual(list(copy.iterdir()), [])
+
+    @host.posix_only("linux")
+    def test_being_killed_leaves_no_process(self):
+        copy = self.dir / "tmp"
+        copy.mkdir()
+        command = [peer.BIN / "viaduct", "check", "--only", "abi", BROKEN / "HANG" / NAME]
+        p = peer.subprocess.Popen(command, stdout=peer.subprocess.PIPE, text=True, env=peer.environment(TMPDIR=str(copy)))
+        try:
+            peer.wait_until(lambda: self.processes_of(copy), "a process that runs the module")
+        finally:
+            p.kill()
+            p.communicate()
+        peer.wait_until(lambda: not self.processes_of(copy), "its end")
 
     @host.posix_only("unix")
     def test_one_whose_code_stays(self):

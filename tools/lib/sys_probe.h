@@ -14,6 +14,10 @@ int sys_write_new(const char *path, const void *data, size_t len, char *why);
 /* From now on a crash of this process ends it: no window, no core dump. */
 void sys_crash_quietly(void);
 
+/* From now on this process is killed when the one that started it ends, however that happens. Nothing where the
+ * system has no such thing. */
+void sys_end_with_parent(void);
+
 typedef struct sys_usage {
 	uint64_t n_handles; /* descriptors */
 	uint64_t n_threads;

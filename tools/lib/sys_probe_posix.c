@@ -11,6 +11,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#endif
 
 static int failed(const char *what, int error, char *why)
 {
@@ -62,6 +67,17 @@ void sys_crash_quietly(void)
 	const struct rlimit none = {0, 0};
 
 	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+void sys_end_with_parent(void)
+{
+#if defined(__linux__)
+	struct pollfd input = {.fd = STDIN_FILENO, .events = 0};
+
+	(void)prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0ul, 0ul, 0ul);
+	if (poll(&input, 1, 0) == 1 && (input.revents & POLLHUP) != 0)
+		_exit(1); /* it has ended already, and its end of our input with it */
+#endif
 }
 
 /* -- what it holds --------------------------------------------------------------------------- */

@@ -62,6 +62,10 @@ void sys_crash_quietly(void)
 	(void)SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
 }
 
+void sys_end_with_parent(void)
+{
+}
+
 /* -- what it holds --------------------------------------------------------------------------- */
 
 static int count_threads(uint64_t *out, char *why)

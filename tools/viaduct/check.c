@@ -191,6 +191,7 @@ static int be_child(int argc, char **argv)
 	if (i == N_GROUPS || groups[i].child == NULL)
 		return cli_fail(CLI_USAGE, "check: no group '%s' for a child", argv[1]);
 	sys_crash_quietly();
+	sys_end_with_parent(); /* a module that hangs would go on for ever */
 	c.module_path = argv[2];
 	c.file = argv[3];
 	c.is_verbose = argc > 4;
