@@ -102,14 +102,18 @@ static int each_mapping(int (*fn)(void *arg, uint64_t begin, uint64_t end, const
 			void *arg)
 {
 	FILE *f = fopen("/proc/self/maps", "re");
-	unsigned long long begin, end;
-	char line[4352];
+	char line[4352], *dash, *blank;
+	uint64_t begin, end;
 	int rc = 0;
 
 	if (f == NULL)
 		return -1;
 	while (rc == 0 && fgets(line, sizeof line, f) != NULL) {
-		if (sscanf(line, "%llx-%llx", &begin, &end) == 2)
+		begin = strtoull(line, &dash, 16);
+		if (dash == line || *dash != '-')
+			continue;
+		end = strtoull(dash + 1, &blank, 16);
+		if (blank != dash + 1)
 			rc = fn(arg, begin, end, line);
 	}
 	(void)fclose(f);

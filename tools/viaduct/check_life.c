@@ -233,7 +233,8 @@ static void check_drill(check_child *c, const char *name, int what)
 /* The address space: by a page each time. */
 static int has_grown(const sys_usage *before, const sys_usage *after)
 {
-	return before->n_mapped != 0 && after->n_mapped >= before->n_mapped + CYCLES * PAGE;
+	return before->n_mapped != 0 &&
+	       after->n_mapped >= before->n_mapped + (uint64_t)CYCLES * PAGE;
 }
 
 static void judge_usage(check_child *c, const sys_usage *first, const sys_usage *before,

@@ -24,7 +24,7 @@ static int place_make(place *p, uint32_t cap, char *why)
 {
 	if (!sys_guarded_make(&p->request, CHECK_REQUEST_ROOM, why))
 		return 0;
-	if (sys_guarded_make(&p->response, (size_t)cap + 2 * GUARD, why))
+	if (sys_guarded_make(&p->response, (size_t)cap + (size_t)2 * GUARD, why))
 		return 1;
 	sys_guarded_free(&p->request);
 	return 0;

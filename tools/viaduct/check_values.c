@@ -76,7 +76,7 @@ static void fill_pairs(via_value out[2 * PAIRS])
 {
 	uint32_t i;
 
-	memset(out, 0, 2 * PAIRS * sizeof(*out));
+	memset(out, 0, sizeof *out * 2 * PAIRS);
 	for (i = 0; i < 2 * PAIRS; i++) {
 		out[i].type = VIA_T_STR;
 		out[i].id = i % 2;
