@@ -162,7 +162,7 @@ static void connect_early(void)
 {
 	int i;
 
-	if (early[0] != NULL || !starts_server)
+	if (!starts_server || early[0] != NULL) /* in this order: early is the starting thread's */
 		return;
 	for (i = 0; i < 4; i++) {
 		via_session_config c = {.struct_size = sizeof c, .profiles = rig_profiles(&r)};
