@@ -8,7 +8,7 @@ place="$work/a place"
 run=$work/run
 daemon=
 log=$work/daemon.log
-trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null' EXIT
+clean() { [ -z "$daemon" ] || kill "$daemon"; }
 unset LD_LIBRARY_PATH VIADUCT_MODULE_PATH XDG_RUNTIME_DIR
 
 unpack() {

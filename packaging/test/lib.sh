@@ -15,21 +15,33 @@ rm -rf "$work"
 mkdir -p "$work"
 : >"$results"
 
-# check WHAT COMMAND...: runs it; its output is shown when it fails.
-check() {
-	local what=$1 status=0
+checking=
+clean() { :; } # a test that has something to stop replaces it
 
-	shift
-	"$@" >"$work/output" 2>&1 </dev/null || status=$?
-	if [ "$status" -ne 0 ]; then
-		printf 'FAILED\t%s\t%s\n' "$format" "$what" >>"$results"
-		printf '%s: %s: status %d\n' "$format" "$what" "$status" >&2
-		printf '  command: %s\n' "$*" >&2
+# Whatever ends the script: the check that it was in has failed.
+finish() {
+	local status=$?
+
+	if [ -n "$checking" ]; then
+		printf 'FAILED\t%s\t%s\n' "$format" "$checking" >>"$results"
+		printf '%s: %s: status %d\n' "$format" "$checking" "$status" >&2
 		sed 's/^/  | /' "$work/output" >&2
-		exit 1
+		status=1
 	fi
-	printf 'ok\t%s\t%s\n' "$format" "$what" >>"$results"
-	printf 'ok  %s: %s\n' "$format" "$what"
+	clean
+	exit "$status"
+}
+trap finish EXIT
+
+# check WHAT COMMAND...: runs it; its output is shown when it fails. It stands in no condition, so that a function ends at
+# the first of its commands that fails, and the script with it.
+check() {
+	checking=$1
+	shift
+	"$@" >"$work/output" 2>&1 </dev/null
+	printf 'ok\t%s\t%s\n' "$format" "$checking" >>"$results"
+	printf 'ok  %s: %s\n' "$format" "$checking"
+	checking=
 }
 
 # refused WHAT TEXT COMMAND...: it must fail, and say TEXT (a regular expression).

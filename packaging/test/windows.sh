@@ -11,7 +11,6 @@ clean() {
 	[ -z "$daemon" ] || kill "$daemon" || :
 	scripts/wine.sh down "$prefix"
 }
-trap clean EXIT
 name=viaduct-$version-windows-x86_64
 msi=$packages/$name.msi
 next=99.0.0
