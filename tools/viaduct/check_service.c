@@ -12,6 +12,8 @@
 #include <string.h>
 
 enum { GUARD = 64, REQUESTS = 8, THREADS = 4, CALLS = 200 };
+/* Bytes of room for an answer: all of it is filled before each call, and a service may ask for a gigabyte. */
+enum { ROOM = 65536, MOST_ROOM = 16 << 20 };
 
 /* -- one call -------------------------------------------------------------------------------- */
 
@@ -322,7 +324,9 @@ static void check_codec_of(check_served *s, const check_component *p, const char
 	if (check_fits(s->codec)) {
 		check_tell(s->c->report, CHECK_PASSED, "method %u, found", s->codec->method);
 		s->which = 0;
-		s->cap = p->max_response != 0 ? p->max_response : 65536;
+		s->cap = p->max_response != 0 ? p->max_response : ROOM;
+		if (s->cap > MOST_ROOM)
+			s->cap = MOST_ROOM;
 		if ((s->service->flags & VIA_SVC_ASYNC) == 0)
 			check_table(s);
 		check_served_by_loop(s, p);

@@ -13,7 +13,7 @@ typedef struct check_served {
 	const via_service *service;
 	void *self;
 	const via_codec *codec;
-	uint32_t cap;                    /* bytes of the longest answer it asks for */
+	uint32_t cap;                    /* bytes of the longest answer it asks for, up to 16 MiB */
 	uint64_t which, len, answer_len; /* the request: its values, its bytes; an answer's */
 	uint8_t request[CHECK_REQUEST_ROOM];
 } check_served;
