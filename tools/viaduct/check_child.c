@@ -1,9 +1,6 @@
 /* tools/viaduct/check_child.c - `viaduct check`: what the groups in the child process share. */
 #include "check.h"
 
-#include "../lib/sys.h"
-#include "../lib/text.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -11,20 +8,11 @@
 static void take_log(void *arg, int32_t level, const char *origin, const char *text)
 {
 	check_child *c = arg;
-	buf line = {0};
 
 	if (level >= VIA_LOG_ERROR && strstr(text, "left behind") != NULL)
 		(void)snprintf(c->left, sizeof c->left, "%s", text);
-	if (!c->is_verbose)
-		return;
-	buf_text(&line, "viaduct: ");
-	text_show(&line, origin, strlen(origin));
-	buf_text(&line, ": ");
-	text_show(&line, text, strlen(text));
-	buf_char(&line, '\n');
-	if (!line.failed)
-		sys_log(line.data, line.len);
-	buf_free(&line);
+	if (c->is_verbose)
+		log_to_stderr(NULL, level, origin, text);
 }
 
 const char *check_error(via_rc rc)

@@ -40,7 +40,7 @@ int bad_option(const char *command, const opt_parser *p)
 	return cli_fail(CLI_USAGE, "%s: %s", command, p->why);
 }
 
-static void to_stderr(void *arg, int32_t level, const char *origin, const char *text)
+void log_to_stderr(void *arg, int32_t level, const char *origin, const char *text)
 {
 	static const char *const names[] = {"trace", "debug", "info", "warning", "error"};
 	buf line = {0};
@@ -69,7 +69,7 @@ int open_registry_with(via_registry_options *options, int verbose, via_registry 
 	via_rc rc;
 
 	if (verbose) {
-		options->log = to_stderr;
+		options->log = log_to_stderr;
 		options->log_level = VIA_LOG_DEBUG;
 	}
 	rc = via_registry_open(options, out);

@@ -23,6 +23,8 @@ int bad_option(const char *command, const opt_parser *p);
 
 /* Opens a registry that logs to standard error when verbose. module_path: NULL for the default. */
 int open_registry(const char *module_path, int verbose, via_registry **out);
+/* What such a registry logs with; arg is not used. */
+void log_to_stderr(void *arg, int32_t level, const char *origin, const char *text);
 /* The same with these options; its log is set here. */
 int open_registry_with(via_registry_options *options, int verbose, via_registry **out);
 
