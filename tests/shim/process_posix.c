@@ -137,7 +137,7 @@ static int hear(struct worker *w, int from)
 	return n > 0;
 }
 
-/* Until the process has ended, which is PASSED for now; or the time is over; or we are asked to end. */
+/* Until the process has ended, the time is over, or we are asked to end. PASSED: it has ended, its status says how. */
 static enum outcome watch(struct worker *w, int process, int from)
 {
 	struct pollfd p[2] = {{.fd = process, .events = POLLIN}, {.fd = from, .events = POLLIN}};

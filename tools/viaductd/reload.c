@@ -190,21 +190,24 @@ static void stop_old(change *ch)
 	served *s;
 
 	served_drain(ch->old, ch->d->c->drain_ns);
-	for (s = ch->old; s != NULL; s = s->next) {
-		served *kept;
-
-		if (s->server == NULL || s->is_drained) {
+	for (s = ch->old; s != NULL; s = s->next)
+		if (s->server == NULL || s->is_drained)
 			served_close(s, &ch->d->gone);
+}
+
+/* Closing one that still has calls would wait for a module; that is left to the end of the daemon. */
+static void abandon_rest(change *ch)
+{
+	served **at = &ch->old, *s;
+
+	while ((s = *at) != NULL) {
+		if (s->server == NULL) {
+			at = &s->next;
 			continue;
 		}
-		/* closing it would wait for a module; that is left to the end of the daemon */
-		kept = calloc(1, sizeof *kept);
-		if (kept != NULL) {
-			*kept = *s;
-			kept->next = ch->d->abandoned;
-			ch->d->abandoned = kept;
-		}
-		s->server = NULL;
+		*at = s->next;
+		s->next = ch->d->abandoned;
+		ch->d->abandoned = s;
 	}
 }
 
@@ -240,6 +243,7 @@ static void apply(change *ch)
 	stop_old(ch);
 	change_modules(ch);
 	start_new(ch);
+	abandon_rest(ch);
 	plan_free(ch->old);
 	d->services = ch->plan;
 	conf_free(d->c);
